@@ -1,0 +1,275 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+// User is a person who can sign in.
+type User struct {
+	ID       string // the subject: never shown to be reused
+	Login    string // as typed at creation
+	LoginKey string // unique; made by authn.LoginKey
+	Name     string
+	Email    string
+	// EmailVerified is about Email as it stands.
+	EmailVerified bool
+	Locale        string
+	PasswordHash  string // PHC; "" for a user without a password
+	// Claims are further claims of the user as a JSON object; nil for none.
+	Claims json.RawMessage
+
+	Disabled bool
+	// MayEnroll is the right to bind a first authenticator: given at creation or
+	// by an operator's reset, spent by the transaction that confirms one.
+	MayEnroll bool
+	// Epoch rises whenever everything issued so far must end.
+	Epoch     int64
+	CreatedAt time.Time
+}
+
+// AuthenticatorKind is what an authenticator is.
+type AuthenticatorKind string
+
+// The kinds of authenticators.
+const (
+	KindTOTP     AuthenticatorKind = "totp"
+	KindRecovery AuthenticatorKind = "recovery" // a set of recovery codes
+)
+
+// Authenticator is what a user has enrolled besides a password.
+type Authenticator struct {
+	ID     string
+	UserID string
+	Kind   AuthenticatorKind
+	Name   string
+	// Secret is sealed (TOTP) or the salt of a set (recovery codes).
+	Secret []byte
+	// LastStep is the last TOTP step that was accepted; only rises.
+	LastStep int64
+	// CodesLeft counts the unused codes of a recovery set.
+	CodesLeft  int
+	Disabled   bool
+	CreatedAt  time.Time
+	LastUsedAt time.Time // zero: never
+}
+
+// Method is how something was proven.
+type Method string
+
+// The methods of proof.
+const (
+	MethodPassword Method = "password"
+	MethodTOTP     Method = "totp"
+	MethodRecovery Method = "recovery"
+	MethodWebAuthn Method = "webauthn"
+)
+
+// Proof is one authentication that happened. A session's proofs are its
+// evidence; nothing else says what a user has done.
+type Proof struct {
+	Method Method    `json:"method"`
+	At     time.Time `json:"at"`
+	// UserID is whose proof it is: a session and a grant have one user for life.
+	UserID string `json:"user"`
+	// Authenticator is the id of the authenticator; "" for a password.
+	Authenticator string `json:"authenticator,omitempty"`
+	// Interaction is the id of the interaction it was given in.
+	Interaction string `json:"interaction"`
+
+	// What WebAuthn adds (WebAuthn L3 §6.1).
+	UserVerified   bool `json:"uv,omitempty"`
+	BackupEligible bool `json:"be,omitempty"`
+	Attested       bool `json:"attested,omitempty"` // verified attestation chain
+}
+
+// Session is a browser that a user has signed in with.
+type Session struct {
+	ID         string
+	SecretHash []byte // SHA-256 of the cookie's secret
+	UserID     string
+	UserEpoch  int64 // the user's epoch when it began
+	Proofs     []Proof
+	// Version rises with every proof and every rotation of the secret.
+	Version    int64
+	CreatedAt  time.Time
+	LastSeenAt time.Time
+	ExpiresAt  time.Time // absolute
+}
+
+// Interaction is one authorization request that needs the user.
+type Interaction struct {
+	ID          string
+	BrowserHash []byte // SHA-256 of the browser cookie
+	ClientID    string
+	SessionID   string // "" until a session is bound
+	Request     oidc.AuthorizationRequest
+	Progress    Progress
+	Version     int64 // the first is 1
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+}
+
+// Progress is what happened in an interaction besides proofs. Everything that a
+// user answered carries who it was.
+type Progress struct {
+	// NotBefore is the instant before which proofs do not count (max_age,
+	// prompt=login), fixed when the interaction began. Zero: no such instant.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// OwnProofs: only proofs of this interaction count.
+	OwnProofs bool `json:"own_proofs,omitempty"`
+	// Subject is the user that the request insists on (id_token_hint, sub claim).
+	Subject string `json:"subject,omitempty"`
+	// ConsentBy is the user who allowed the request.
+	ConsentBy string `json:"consent_by,omitempty"`
+	// SelectedBy is the user who was chosen where the request asked to choose.
+	SelectedBy string `json:"selected_by,omitempty"`
+	// Enrolling is the authenticator that waits for its first right code.
+	Enrolling *Enrolling `json:"enrolling,omitempty"`
+	// Codes are the recovery codes to be shown, sealed; the user has not said
+	// yet that they are saved.
+	Codes   []byte `json:"codes,omitempty"`
+	CodesOf string `json:"codes_of,omitempty"` // whose
+}
+
+// Enrolling is a TOTP authenticator before its first right code.
+type Enrolling struct {
+	ID     string `json:"id"`
+	UserID string `json:"user"`
+	Secret []byte `json:"secret"` // sealed
+}
+
+// Grant is what a user allowed a client, with the evidence of that moment.
+type Grant struct {
+	ID          string
+	ClientID    string
+	UserID      string
+	UserEpoch   int64
+	SessionID   string
+	SID         string // the session's name for this client, the sid claim
+	Interaction string // whose own proofs count
+	Scope       []string
+	// Offline: it outlives the session (offline_access).
+	Offline bool
+	Proofs  []Proof
+	// NotBefore and OwnProofs are the request's cut-off, kept with the grant.
+	NotBefore time.Time
+	OwnProofs bool
+	// RequestedACR are the requested authentication contexts; the acr claim is
+	// the first that the evidence satisfies.
+	RequestedACR []string
+	UserInfo     map[string]oidc.ClaimRequest // of the claims parameter
+	IDToken      map[string]oidc.ClaimRequest
+	Nonce        string
+	CreatedAt    time.Time
+	RevokedAt    time.Time // zero: live
+}
+
+// Code is an authorization code (RFC 6749 §4.1.2).
+type Code struct {
+	ID            string
+	SecretHash    []byte
+	GrantID       string
+	ClientID      string
+	RedirectURI   string
+	RedirectSent  bool // redirect_uri was in the request, so the token request must repeat it
+	CodeChallenge string
+	CreatedAt     time.Time
+	ExpiresAt     time.Time
+}
+
+// AccessToken is an opaque access token.
+type AccessToken struct {
+	ID         string
+	SecretHash []byte
+	GrantID    string
+	Scope      []string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+}
+
+// RefreshToken is a refresh token; one row each, used or not.
+type RefreshToken struct {
+	ID         string
+	SecretHash []byte
+	GrantID    string
+	Scope      []string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // absolute, the family's
+
+	// UsedAt is when it was rotated away; zero: it is the live one.
+	UsedAt time.Time
+	// Successor is the token it was rotated into.
+	Successor string
+	// Retried: the grace for a lost answer was taken.
+	Retried bool
+}
+
+// Consent is what a user has allowed a client to have for good.
+type Consent struct {
+	UserID    string
+	ClientID  string
+	Scope     []string
+	UpdatedAt time.Time
+	// ClientHash is over the client's name and URIs as the user saw them.
+	ClientHash []byte
+}
+
+// SigningKey is a signing key at rest.
+type SigningKey struct {
+	ID        string // kid
+	Alg       string
+	Sealed    []byte // private key, PKCS #8
+	CreatedAt time.Time
+}
+
+// Event is a line of the audit log.
+type Event struct {
+	At          time.Time
+	Type        string // e.g. "login.password.failed"
+	UserID      string
+	ClientID    string
+	Session     string
+	Interaction string
+	Address     string
+	RequestID   string
+	Detail      string
+}
+
+// Bucket is a counter of failed attempts (NIST SP 800-63B-4 §3.2.2).
+type Bucket struct {
+	Key string // an HMAC of what is counted
+	// Limit is the number of consecutive failures after which nothing is
+	// accepted any more until an operator or, in a window, time lifts it.
+	Limit int
+	// Window is the time after which a count starts again; 0: never.
+	Window time.Duration
+	// Delays: growing waits after repeated failures apply.
+	Delays bool
+}
+
+// Verdict is a throttle's answer.
+type Verdict struct {
+	Allowed bool
+	// Failures counts the failures of the fullest bucket, this attempt included.
+	Failures int
+	// RetryAt is when the next attempt may be made; zero if time does not help.
+	RetryAt time.Time
+}
+
+// Settle is what a success does to buckets: Reset to zero, Refund the one
+// attempt that was counted.
+type Settle struct {
+	Reset  []string
+	Refund []string
+}
+
+// KnownBrowser is a browser that a user has signed in with before: it has a
+// throttle bucket of its own.
+type KnownBrowser struct {
+	ID        string
+	UserID    string
+	CreatedAt time.Time
+}

@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+// Clients are the registered clients.
+type Clients interface {
+	// Client returns the client, ErrNotFound if there is none.
+	Client(ctx context.Context, id string) (*oidc.Client, error)
+	Clients(ctx context.Context) ([]*oidc.Client, error)
+	// CreateClient fails with ErrExists if the id is taken.
+	CreateClient(ctx context.Context, c *oidc.Client, events ...Event) error
+	UpdateClient(ctx context.Context, c *oidc.Client, events ...Event) error
+	RemoveClient(ctx context.Context, id string, events ...Event) error
+}
+
+// Users are the people.
+type Users interface {
+	User(ctx context.Context, id string) (*User, error)
+	// UserByLogin takes the login key.
+	UserByLogin(ctx context.Context, loginKey string) (*User, error)
+	// CreateUser fails with ErrExists if the login key or the id was ever taken.
+	CreateUser(ctx context.Context, u *User, events ...Event) error
+	// SetPasswordHash replaces the hash if it still is old, else ErrStale.
+	SetPasswordHash(ctx context.Context, userID, old, new string) error
+	// DisableUser disables the user and ends everything issued, in one transaction.
+	DisableUser(ctx context.Context, userID string, now time.Time, events ...Event) error
+	// RevokeUser ends everything that was issued to the user: sessions,
+	// interactions, codes, grants (offline too), known browsers. The epoch rises.
+	// A session named in except stays, with the new epoch.
+	RevokeUser(ctx context.Context, userID, except string, now time.Time, events ...Event) error
+}
+
+// Authenticators are what users have enrolled. A step or a code is accepted
+// once; steps only rise.
+type Authenticators interface {
+	Authenticators(ctx context.Context, userID string) ([]Authenticator, error)
+	// EnrollFirst spends the user's right to enrol and makes the authenticators
+	// active, with the hashes of the recovery set's codes, adds the proof to the
+	// session and moves the interaction on, all or nothing. Without the right it
+	// is ErrUsed; with a stale interaction, session or user epoch ErrStale.
+	EnrollFirst(ctx context.Context, e Enrollment) error
+	// UseTOTPStep accepts the step if it is greater than any accepted before
+	// (else ErrUsed) and adds the proof, in one transaction.
+	UseTOTPStep(ctx context.Context, authenticatorID string, step int64, p AddProof) error
+	// UseRecoveryCode accepts the code of the set if it is unused (ErrUsed if it
+	// was used, ErrNotFound if it is none), adds the proof, and ends everything
+	// else that was issued to the user, in one transaction.
+	UseRecoveryCode(ctx context.Context, authenticatorID string, codeHash []byte, p AddProof) error
+	// ReplaceRecoveryCodes makes a new set in place of every older one.
+	ReplaceRecoveryCodes(ctx context.Context, a Authenticator, codeHashes [][]byte, events ...Event) error
+	// CreateAuthenticator is for operators and dev: it asks for no right and
+	// spends the right to enrol.
+	CreateAuthenticator(ctx context.Context, a Authenticator, codeHashes [][]byte, events ...Event) error
+}
+
+// Enrollment is all that a confirmed first enrolment makes durable.
+type Enrollment struct {
+	Authenticator Authenticator // LastStep is the step of the confirming code
+	Recovery      Authenticator
+	CodeHashes    [][]byte
+	Proof         AddProof
+	Interaction   Interaction // as it shall be; Version is the one that was read
+}
+
+// AddProof appends a proof to a live session of that user and rotates the
+// session's secret by compare-and-set: NewSecretHash is taken if the session's
+// version still is Version, else the proof is added and the secret stays.
+type AddProof struct {
+	SessionID     string
+	UserID        string
+	Version       int64
+	NewSecretHash []byte
+	Proof         Proof
+	Interaction   string // bound to the session if it is not yet
+	Settle        Settle
+	KnownBrowser  *KnownBrowser // remembered with it, the oldest beyond 5 forgotten
+	Now           time.Time
+	Events        []Event
+	// Rotated is set by the store: whether the new secret was taken, and so
+	// whether a cookie may be sent.
+	Rotated *bool
+}
+
+// Sessions are the browsers that are signed in. A session has one user for
+// life; a proof is never lost by concurrent writes.
+type Sessions interface {
+	// Session returns a live session with its proofs: not ended, not past its
+	// absolute end, the user's epoch unchanged. A wrong secret is ErrNotFound.
+	Session(ctx context.Context, id string, secretHash []byte, now time.Time) (*Session, error)
+	// StartSession makes a session with its first proof and ends the one that it
+	// replaces ("" for none), with its interactions but for the named one, which
+	// is bound to the new session. ErrStale if the user's epoch changed or the
+	// user is disabled or the interaction is gone.
+	StartSession(ctx context.Context, s *Session, replaces, interaction string, settle Settle, known *KnownBrowser, events ...Event) error
+	// AddProof is ErrNotFound if the session is gone, ErrStale if it is another user's.
+	AddProof(ctx context.Context, p AddProof) error
+	// EndSession ends the session, its interactions, its unredeemed codes, and the
+	// grants that do not outlive it. Ending it again is no error.
+	EndSession(ctx context.Context, id string, now time.Time, events ...Event) error
+}
+
+// Interactions are taken once; a stale version is refused.
+type Interactions interface {
+	CreateInteraction(ctx context.Context, i *Interaction) error
+	// Interaction returns a live one; expired, taken or with a wrong browser hash
+	// it is ErrNotFound.
+	Interaction(ctx context.Context, id string, browserHash []byte, now time.Time) (*Interaction, error)
+	// UpdateInteraction stores progress and session binding and raises the version
+	// if it still is i.Version, else ErrStale. i.Version is raised.
+	UpdateInteraction(ctx context.Context, i *Interaction, now time.Time) error
+	// FinishInteraction takes the interaction and makes the grant and the code, if
+	// the interaction's version, the session (live) and its version, and the
+	// user's epoch are what the caller decided on, else ErrStale. Idle time is
+	// touched with it. Without an interaction (Finish.InteractionID "") it is
+	// conditional on session and user alone.
+	FinishInteraction(ctx context.Context, f Finish) error
+	// RefuseInteraction takes the interaction without a grant.
+	RefuseInteraction(ctx context.Context, id string, version int64, now time.Time, events ...Event) error
+}
+
+// Finish is all that the end of an interaction makes durable.
+type Finish struct {
+	InteractionID      string
+	InteractionVersion int64
+	SessionVersion     int64
+	Grant              *Grant // names session, user and the user's epoch
+	Code               *Code
+	Consent            *Consent // remembered with it; nil: not
+	TouchSession       bool     // set last seen to Now
+	Now                time.Time
+	Events             []Event
+}
+
+// Codes are redeemed once.
+type Codes interface {
+	// Code returns the code with its grant and user, used or not, if the secret is right.
+	Code(ctx context.Context, id string, secretHash []byte) (*Code, *Grant, *User, error)
+	// RedeemCode marks the code used and makes the tokens. Only one caller wins; a
+	// code that was used is ErrUsed (the caller then revokes the code's grant), an
+	// expired one ErrNotFound; with the grant revoked, the session of a grant that
+	// does not outlive it ended, or the user's epoch changed it is ErrNotFound.
+	RedeemCode(ctx context.Context, id string, secretHash []byte, now time.Time, t Tokens) error
+}
+
+// Tokens are the tokens that one answer of the token endpoint brings.
+type Tokens struct {
+	Access  *AccessToken
+	Refresh *RefreshToken // nil: none
+	Events  []Event
+}
+
+// GrantStore keeps grants and their tokens.
+type GrantStore interface {
+	// AccessToken returns a live token with its grant and user: the secret right,
+	// not expired, the grant live, the session of a grant that does not outlive
+	// it live, the user enabled and of the grant's epoch. Anything else is ErrNotFound.
+	AccessToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*AccessToken, *Grant, *User, error)
+	// RefreshToken returns the token, used or not, with its grant and user, under
+	// the same conditions on grant, session and user.
+	RefreshToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*RefreshToken, *Grant, *User, error)
+	// IssueAccess makes an access token for a live grant; ErrNotFound if it ended.
+	IssueAccess(ctx context.Context, refreshID string, now time.Time, t Tokens) error
+	// RotateRefresh marks old used and makes its successor and an access token.
+	// One caller wins. A token that was used is taken once more within grace if its
+	// successor is unused: that successor is replaced. Anything else is ErrUsed;
+	// the caller then revokes the family, the grant.
+	RotateRefresh(ctx context.Context, oldID string, now time.Time, grace time.Duration, t Tokens) error
+	// RevokeGrant ends a grant and its tokens. Again is no error.
+	RevokeGrant(ctx context.Context, grantID string, now time.Time, events ...Event) error
+}
+
+// Consents are what users allow for good.
+type Consents interface {
+	Consent(ctx context.Context, userID, clientID string) (*Consent, error)
+}
+
+// Throttle counts attempts before they are checked; no count is lost.
+type Throttle interface {
+	// Attempt counts one attempt in all buckets, or, if one of them refuses, in
+	// none. It never answers ErrNotFound: an unknown key is an empty bucket.
+	Attempt(ctx context.Context, buckets []Bucket, now time.Time) (Verdict, error)
+	// SettleAttempt applies a success outside a verb that takes a Settle.
+	SettleAttempt(ctx context.Context, s Settle) error
+	// KnownBrowser reports whether the user still has the browser as a known one.
+	KnownBrowser(ctx context.Context, id, userID string) (bool, error)
+}
+
+// Keys are the signing keys.
+type Keys interface {
+	SigningKeys(ctx context.Context) ([]SigningKey, error)
+	// AddSigningKey fails with ErrExists if there is a key of the algorithm and
+	// onlyFirst is set: of several processes one makes the first.
+	AddSigningKey(ctx context.Context, k SigningKey, onlyFirst bool) error
+}
+
+// Audit is append only.
+type Audit interface {
+	Record(ctx context.Context, events ...Event) error
+	// Events returns the newest first, at most limit.
+	Events(ctx context.Context, limit int) ([]Event, error)
+}
+
+// Sweeper deletes what has expired and nothing else.
+type Sweeper interface {
+	Sweep(ctx context.Context, now time.Time) error
+}
+
+// Meta are facts about the database itself.
+type Meta interface {
+	// Meta returns the value of a name; "" if there is none.
+	Meta(ctx context.Context, name string) (string, error)
+	SetMeta(ctx context.Context, name, value string) error
+}
+
+// Store is every role; consumers ask for those that they use.
+type Store interface {
+	Clients
+	Users
+	Authenticators
+	Sessions
+	Interactions
+	Codes
+	GrantStore
+	Consents
+	Throttle
+	Keys
+	Audit
+	Sweeper
+	Meta
+	Close() error
+}
