@@ -1,0 +1,244 @@
+package authn
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// The answers of a check that a user can cause. They say neither which of login
+// and password was wrong nor whether there is such a user.
+var (
+	ErrCredentials = errors.New("authn: wrong login or password")
+	ErrCode        = errors.New("authn: wrong code")
+	ErrCodeUsed    = errors.New("authn: code used before")
+)
+
+// ThrottledError says that no attempt is accepted now.
+type ThrottledError struct {
+	// RetryAt is when the next one is; zero if time does not help and an operator
+	// must lift it.
+	RetryAt time.Time
+}
+
+func (e *ThrottledError) Error() string { return "authn: throttled" }
+
+// How many failures in a row are accepted before nothing is (NIST SP 800-63B-4
+// §3.2.2: at most 100). A password's sum over strangers and five known browsers.
+const (
+	limitStrangers    = 50
+	limitKnownBrowser = 10
+	limitCode         = 100
+	limitSlow         = 300 // in windowSlow, whatever succeeds in between
+	windowSlow        = 30 * 24 * time.Hour
+)
+
+// Checker checks people: what they know and what they have. Every attempt is
+// counted durably before it is checked.
+type Checker struct {
+	Store interface {
+		store.Users
+		store.Throttle
+	}
+	Hasher *Hasher
+	Sealer *keys.Sealer
+	// ThrottleKey keys the HMAC of what is counted, so that the table does not
+	// tell which names were tried.
+	ThrottleKey []byte
+	Now         func() time.Time
+}
+
+// PasswordAttempt is what a browser sends.
+type PasswordAttempt struct {
+	Login, Password string
+	// KnownBrowser is the browser's id if its cookie is good for this login key, "" else.
+	KnownBrowser string
+}
+
+// SignedIn is a right password's answer.
+type SignedIn struct {
+	User *store.User
+	// Settle is what the success does to the counters, recorded with the proof.
+	Settle store.Settle
+	// Known: the user has signed in with this browser before.
+	Known bool
+}
+
+// CheckPassword returns the user whose login and password these are.
+// ErrCredentials, a *ThrottledError or ErrBusy otherwise. An unknown, disabled
+// or passwordless user costs the same.
+func (c *Checker) CheckPassword(ctx context.Context, a PasswordAttempt) (SignedIn, error) {
+	key, err := LoginKey(a.Login)
+	if err != nil {
+		key = "\x00" + a.Login // no user has it, and it is counted like any other
+	}
+	known, u, err := c.lookUp(ctx, key, a.KnownBrowser)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	buckets, settle := c.passwordBuckets(key, known)
+	if err := c.attempt(ctx, buckets); err != nil {
+		return SignedIn{}, err
+	}
+	if u == nil || u.Disabled || u.PasswordHash == "" {
+		if err := c.Hasher.VerifyDummy(ctx, a.Password, known != ""); err != nil {
+			return SignedIn{}, err
+		}
+		return SignedIn{}, ErrCredentials
+	}
+	ok, rehash, err := c.Hasher.Verify(ctx, u.PasswordHash, a.Password, known != "")
+	switch {
+	case err != nil:
+		return SignedIn{}, fmt.Errorf("verify password: %w", err)
+	case !ok:
+		return SignedIn{}, ErrCredentials
+	case rehash:
+		c.rehash(ctx, u, a.Password)
+	}
+	return SignedIn{User: u, Settle: settle, Known: known != ""}, nil
+}
+
+// lookUp returns the user of a login key, nil if there is none, and the id of
+// the browser if that user knows it.
+func (c *Checker) lookUp(ctx context.Context, key, browser string) (string, *store.User, error) {
+	u, err := c.Store.UserByLogin(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("load user: %w", err)
+	}
+	if browser == "" {
+		return "", u, nil
+	}
+	known, err := c.Store.KnownBrowser(ctx, browser, u.ID)
+	if err != nil {
+		return "", nil, fmt.Errorf("load known browser: %w", err)
+	}
+	if !known {
+		browser = ""
+	}
+	return browser, u, nil
+}
+
+func (c *Checker) passwordBuckets(loginKey, browser string) ([]store.Bucket, store.Settle) {
+	fast := store.Bucket{Key: c.bucketKey("password", loginKey), Limit: limitStrangers, Delays: true}
+	if browser != "" {
+		fast = store.Bucket{Key: c.bucketKey("password-known", browser), Limit: limitKnownBrowser, Delays: true}
+	}
+	slow := store.Bucket{Key: c.bucketKey("password-30d", loginKey+"\x00"+browser), Limit: limitSlow, Window: windowSlow}
+	return []store.Bucket{fast, slow}, store.Settle{Reset: []string{fast.Key}, Refund: []string{slow.Key}}
+}
+
+// rehash brings an old hash to today's parameters. Failing is no reason to keep
+// the user out: the next sign-in tries again.
+func (c *Checker) rehash(ctx context.Context, u *store.User, password string) {
+	if hash, err := c.Hasher.Hash(ctx, password); err == nil {
+		_ = c.Store.SetPasswordHash(ctx, u.ID, u.PasswordHash, hash)
+	}
+}
+
+// CheckTOTP returns the authenticator and the step that the code is right for.
+// Accepting the step, once, is the store's (UseTOTPStep). ErrCode or a
+// *ThrottledError otherwise.
+func (c *Checker) CheckTOTP(ctx context.Context, list []store.Authenticator, code string) (id string, step int64, settle store.Settle, err error) {
+	buckets, settle := c.codeBuckets(list, store.KindTOTP)
+	if len(buckets) == 0 {
+		return "", 0, settle, ErrCode
+	}
+	if err := c.attempt(ctx, buckets); err != nil {
+		return "", 0, settle, err
+	}
+	digits, err := ParseCode(code)
+	if err != nil {
+		return "", 0, settle, ErrCode
+	}
+	for _, a := range usable(list, store.KindTOTP) {
+		secret, err := c.Sealer.Open(a.Secret, SecretPlace(a.ID, a.UserID))
+		if err != nil {
+			return "", 0, settle, fmt.Errorf("open totp secret: %w", err)
+		}
+		step, ok := FindTOTPStep(secret, digits, c.Now())
+		switch {
+		case ok && step <= a.LastStep:
+			return "", 0, settle, ErrCodeUsed
+		case ok:
+			return a.ID, step, settle, nil
+		}
+	}
+	return "", 0, settle, ErrCode
+}
+
+// CheckRecovery returns the set and the hash of a recovery code. Whether it is
+// one of the set's, and unused, is the store's to say (UseRecoveryCode).
+func (c *Checker) CheckRecovery(ctx context.Context, list []store.Authenticator, code string) (id string, hash []byte, settle store.Settle, err error) {
+	buckets, settle := c.codeBuckets(list, store.KindRecovery)
+	if len(buckets) == 0 {
+		return "", nil, settle, ErrCode
+	}
+	if err := c.attempt(ctx, buckets); err != nil {
+		return "", nil, settle, err
+	}
+	plain, err := ParseRecoveryCode(code)
+	if err != nil {
+		return "", nil, settle, ErrCode
+	}
+	set := usable(list, store.KindRecovery)[0]
+	if hash, err = c.Hasher.HashRecovery(ctx, set.Secret, plain); err != nil {
+		return "", nil, settle, fmt.Errorf("hash recovery code: %w", err)
+	}
+	return set.ID, hash, settle, nil
+}
+
+// codeBuckets counts an attempt against each authenticator of a kind: a new
+// request or a new session resets nothing (NIST SP 800-63B-4 §3.2.2).
+func (c *Checker) codeBuckets(list []store.Authenticator, kind store.AuthenticatorKind) (buckets []store.Bucket, settle store.Settle) {
+	for _, a := range usable(list, kind) {
+		fast := store.Bucket{Key: c.bucketKey("code", a.ID), Limit: limitCode, Delays: true}
+		slow := store.Bucket{Key: c.bucketKey("code-30d", a.ID), Limit: limitSlow, Window: windowSlow}
+		buckets = append(buckets, fast, slow)
+		settle.Reset = append(settle.Reset, fast.Key)
+		settle.Refund = append(settle.Refund, slow.Key)
+	}
+	return buckets, settle
+}
+
+func usable(list []store.Authenticator, kind store.AuthenticatorKind) []store.Authenticator {
+	var of []store.Authenticator
+	for _, a := range list {
+		if a.Kind == kind && Usable(a) {
+			of = append(of, a)
+		}
+	}
+	return of
+}
+
+func (c *Checker) attempt(ctx context.Context, buckets []store.Bucket) error {
+	v, err := c.Store.Attempt(ctx, buckets, c.Now())
+	if err != nil {
+		return fmt.Errorf("count attempt: %w", err)
+	}
+	if !v.Allowed {
+		return &ThrottledError{RetryAt: v.RetryAt}
+	}
+	return nil
+}
+
+func (c *Checker) bucketKey(kind, of string) string {
+	mac := hmac.New(sha256.New, c.ThrottleKey)
+	mac.Write([]byte(kind + "\x00" + of))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// SecretPlace is where the secret of a TOTP authenticator stays, enrolled or
+// about to be.
+func SecretPlace(id, userID string) keys.Place {
+	return keys.Place{Table: "authenticators", Column: "secret", Row: id, Owner: userID}
+}

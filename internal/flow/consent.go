@@ -1,0 +1,49 @@
+package flow
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"net/url"
+	"slices"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// Rememberable reports whether a consent to the client may be remembered. Of a
+// public client on a loopback or custom-scheme redirect URI nobody knows which
+// program asks (RFC 8252 §8.6).
+func Rememberable(c *oidc.Client) bool {
+	return !c.Public() || !slices.ContainsFunc(c.RedirectURIs, func(uri string) bool {
+		u, err := url.Parse(uri)
+		return err != nil || u.Scheme != "https"
+	})
+}
+
+// ClientHash is over what a user saw of the client: a remembered consent is
+// void when it changes.
+func ClientHash(c *oidc.Client) []byte {
+	seen, _ := json.Marshal([]any{c.Name, c.RedirectURIs}) // strings: cannot fail
+	sum := sha256.Sum256(seen)
+	return sum[:]
+}
+
+// rememberedConsent is the consent to keep after the user allowed the request:
+// what was remembered and what was allowed now, but for offline_access, which is
+// asked for each time. It is nil if there is nothing to keep.
+func (s State) rememberedConsent() *store.Consent {
+	if s.Progress.ConsentBy != s.User.ID || !Rememberable(s.Client) {
+		return nil
+	}
+	hash := ClientHash(s.Client)
+	var scope []string
+	if s.Consent != nil && slices.Equal(s.Consent.ClientHash, hash) {
+		scope = slices.Clone(s.Consent.Scope)
+	}
+	for _, asked := range s.Request.Scope {
+		if asked != oidc.ScopeOfflineAccess && !slices.Contains(scope, asked) {
+			scope = append(scope, asked)
+		}
+	}
+	return &store.Consent{UserID: s.User.ID, ClientID: s.Client.ID, Scope: scope, UpdatedAt: s.Now, ClientHash: hash}
+}

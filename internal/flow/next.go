@@ -1,0 +1,214 @@
+// Package flow takes an authorization request to its answer: it asks what the
+// next step is, records what happened, and finishes. Next decides, purely, from
+// what is stored; Engine loads, records and finishes. It knows no HTTP and no
+// pages, and it checks nobody's password: authn does, and hands a proof.
+package flow
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// State is all that the next step depends on.
+type State struct {
+	Now     time.Time
+	Policy  policy.Policy
+	Client  *oidc.Client
+	Request *oidc.AuthorizationRequest
+	// Interaction is its id; "" before one is stored.
+	Interaction string
+	Progress    store.Progress
+	// Session is the browser's live session, nil for none; then User is nil too.
+	Session        *store.Session
+	User           *store.User
+	Authenticators []store.Authenticator
+	// Consent is what the user allowed the client before; nil: nothing.
+	Consent *store.Consent
+	// HintedElsewhere: login_hint names another than the session's user.
+	HintedElsewhere bool
+}
+
+// StepName names a step.
+type StepName string
+
+// The steps. A page belongs to each of the first five.
+const (
+	Login        StepName = "login"
+	SecondFactor StepName = "second_factor"
+	Enroll       StepName = "enroll"
+	SaveCodes    StepName = "save_codes"
+	Consent      StepName = "consent"
+	Done         StepName = "done"
+	Refuse       StepName = "refuse"
+)
+
+// Step is what Next answers.
+type Step struct {
+	Name StepName
+	// Evidence is what the session is worth for this request so far.
+	Evidence authn.Result
+	// Refusal is the protocol's error, only with Refuse.
+	Refusal *oidc.Error
+	// Reason names a refusal that has a page of its own; "" for none.
+	Reason string
+}
+
+// The reasons of refusals that a page explains before the client hears of it.
+const (
+	ReasonNoSecondFactor = "no_second_factor"
+	ReasonDisabled       = "disabled"
+)
+
+// Next is the one decision: every code passes it. With prompt=none a step that
+// needs the user becomes the standard's error (OpenID Connect Core §3.1.2.6).
+func Next(s State) Step {
+	step := next(s)
+	if !s.Request.Prompt.None {
+		return step
+	}
+	switch step.Name {
+	case Login:
+		return refuse(step, oidc.LoginRequired, "the user is not signed in, or not as required")
+	case SecondFactor, Enroll, SaveCodes:
+		return refuse(step, oidc.InteractionRequired, "the user must do more than sign in silently")
+	case Consent:
+		return refuse(step, oidc.ConsentRequired, "the user has not allowed this")
+	}
+	return step
+}
+
+func next(s State) Step {
+	if s.Session == nil || s.User == nil {
+		return Step{Name: Login}
+	}
+	step := Step{Evidence: authn.Judge(s.Evidence())}
+	if s.User.Disabled || s.Client.Disabled {
+		step.Reason = ReasonDisabled
+		return refuse(step, oidc.AccessDenied, "the account or the client is disabled")
+	}
+	if s.otherPersonExpected() {
+		if s.provenHere() {
+			return refuse(step, oidc.LoginRequired, "another user signed in than the request names")
+		}
+		return step.named(Login)
+	}
+	if step.Evidence.Level == oidc.LevelNone || s.HintedElsewhere && !s.provenHere() {
+		return step.named(Login)
+	}
+	if waiting, ok := s.untilStrong(step); !ok {
+		return waiting
+	}
+	if len(s.Progress.Codes) > 0 && s.Progress.CodesOf == s.User.ID {
+		return step.named(SaveCodes)
+	}
+	if s.consentMissing() {
+		return step.named(Consent)
+	}
+	return step.named(Done)
+}
+
+// untilStrong answers whether the evidence reaches what the request demands,
+// and the step that leads there if not.
+func (s State) untilStrong(step Step) (Step, bool) {
+	reach := authn.Reach(s.User, s.Authenticators)
+	demand := s.Policy.Demand(s.Client, s.Request, reach)
+	switch {
+	case demand.Impossible:
+		return refuse(step, oidc.UnmetAuthentication, "none of the requested authentication contexts can be performed"), false
+	case step.Evidence.Level >= demand.Level:
+		return step, true
+	case reach >= demand.Level:
+		return step.named(SecondFactor), false
+	case demand.MayEnroll && s.mayEnroll() && demand.Level <= enrollReach:
+		return s.enrollStep(step), false
+	case demand.Essential:
+		return refuse(step, oidc.UnmetAuthentication, "the account cannot reach the requested authentication context"), false
+	}
+	step.Reason = ReasonNoSecondFactor
+	return refuse(step, oidc.AccessDenied, "a second factor is required and the account has none"), false
+}
+
+// enrollReach is the level that the first enrolment can lift an account to: a
+// password and a TOTP.
+const enrollReach = oidc.Level2FA
+
+// mayEnroll: enrolling a first authenticator is a right that is stored, not the
+// absence of authenticators. Disabled ones still exist.
+func (s State) mayEnroll() bool {
+	return s.User.MayEnroll && len(s.Authenticators) == 0
+}
+
+// enrollStep asks for all that the account can prove, in this interaction,
+// before anything is bound to it: the password again if it was proven elsewhere.
+func (s State) enrollStep(step Step) Step {
+	own := s.Evidence()
+	own.OwnProofs = true
+	if authn.Judge(own).Level < authn.Reach(s.User, s.Authenticators) || s.Interaction == "" {
+		return step.named(Login)
+	}
+	return step.named(Enroll)
+}
+
+// Evidence is the session's proofs under this request's cut-offs.
+func (s State) Evidence() authn.Evidence {
+	return authn.Evidence{
+		UserID:      s.User.ID,
+		Proofs:      s.Session.Proofs,
+		At:          s.Now,
+		Interaction: s.Interaction,
+		NotBefore:   s.Progress.NotBefore,
+		OwnProofs:   s.Progress.OwnProofs,
+		Valid:       authn.ValidIDs(s.Authenticators),
+	}
+}
+
+// otherPersonExpected: the request names a subject, and it is not the session's.
+func (s State) otherPersonExpected() bool {
+	return s.Progress.Subject != "" && s.User.ID != s.Progress.Subject
+}
+
+// provenHere: the user signed in as this user in this very interaction.
+func (s State) provenHere() bool {
+	return s.Interaction != "" && slices.ContainsFunc(s.Session.Proofs, func(p store.Proof) bool {
+		return p.Interaction == s.Interaction && p.UserID == s.User.ID
+	})
+}
+
+// consentMissing: the user has neither allowed this request nor, where that may
+// be remembered, all of its scopes before (OpenID Connect Core §3.1.2.4).
+func (s State) consentMissing() bool {
+	switch {
+	case s.Progress.ConsentBy == s.User.ID:
+		return false
+	case s.Request.Prompt.Consent:
+		return true
+	case s.Client.SkipConsent:
+		return false
+	}
+	return !s.remembered()
+}
+
+func (s State) remembered() bool {
+	if s.Consent == nil || !Rememberable(s.Client) || !slices.Equal(s.Consent.ClientHash, ClientHash(s.Client)) {
+		return false
+	}
+	return !slices.ContainsFunc(s.Request.Scope, func(scope string) bool {
+		return !slices.Contains(s.Consent.Scope, scope)
+	})
+}
+
+func (s Step) named(name StepName) Step {
+	s.Name = name
+	return s
+}
+
+func refuse(s Step, code, description string) Step {
+	s.Name = Refuse
+	s.Refusal = oidc.Errorf(code, "%s", description)
+	return s
+}

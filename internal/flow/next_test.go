@@ -1,0 +1,346 @@
+package flow_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/flow"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func base() flow.State {
+	return flow.State{
+		Now: noon, Client: &oidc.Client{ID: "c", Name: "Shop", SkipConsent: true, MinLevel: oidc.Level1FA},
+		Request: &oidc.AuthorizationRequest{ClientID: "c", Scope: []string{"openid"}}, Interaction: "i",
+	}
+}
+
+func signedIn(s flow.State, proofs ...store.Method) flow.State {
+	s.User = &store.User{ID: "u", Login: "mina", PasswordHash: "x"}
+	s.Session = &store.Session{ID: "s", UserID: "u"}
+	for _, m := range proofs {
+		s.Session.Proofs = append(s.Session.Proofs, proof(m, s.Interaction))
+	}
+	return s
+}
+
+func proof(m store.Method, interaction string) store.Proof {
+	p := store.Proof{Method: m, At: noon, UserID: "u", Interaction: interaction}
+	if m != store.MethodPassword {
+		p.Authenticator = string(m)
+	}
+	return p
+}
+
+func totp() store.Authenticator {
+	return store.Authenticator{ID: "totp", UserID: "u", Kind: store.KindTOTP}
+}
+
+// TestNext shows each decision by the state that leads to it.
+func TestNext(t *testing.T) {
+	t.Parallel()
+	password, code := store.MethodPassword, store.MethodTOTP
+	for name, c := range map[string]struct {
+		state  func() flow.State
+		step   flow.StepName
+		refuse string
+	}{
+		"nobody": {base, flow.Login, ""},
+		"password alone": {func() flow.State {
+			s := signedIn(base(), password)
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.SecondFactor, ""},
+		"both factors": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.Done, ""},
+		"a first factor to enrol": {func() flow.State {
+			s := signedIn(base(), password)
+			s.User.MayEnroll = true
+			return s
+		}, flow.Enroll, ""},
+		"enrolment needs the password of this interaction": {func() flow.State {
+			s := signedIn(base())
+			s.User.MayEnroll = true
+			s.Session.Proofs = []store.Proof{proof(password, "another")}
+			return s
+		}, flow.Login, ""},
+		"no right to enrol": {func() flow.State { return signedIn(base(), password) }, flow.Refuse, oidc.AccessDenied},
+		"disabled authenticators still exist": {func() flow.State {
+			s := signedIn(base(), password)
+			s.User.MayEnroll = true
+			lost := totp()
+			lost.Disabled = true
+			s.Authenticators = []store.Authenticator{lost}
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
+		"essential phr, nothing reaches it": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Authenticators = []store.Authenticator{totp()}
+			s.Request.Claims.IDToken = map[string]oidc.ClaimRequest{"acr": {Essential: true, Values: []string{oidc.ACRPHR}}}
+			return s
+		}, flow.Refuse, oidc.UnmetAuthentication},
+		"essential, unknown name": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Authenticators = []store.Authenticator{totp()}
+			s.Request.Claims.IDToken = map[string]oidc.ClaimRequest{"acr": {Essential: true, Values: []string{"gold"}}}
+			return s
+		}, flow.Refuse, oidc.UnmetAuthentication},
+		"voluntary phr does not stop": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Authenticators = []store.Authenticator{totp()}
+			s.Request.ACRValues = []string{oidc.ACRPHR}
+			return s
+		}, flow.Done, ""},
+		"voluntary 2fa where 1fa would do, enrolled": {func() flow.State {
+			s := signedIn(base(), password)
+			s.Policy.Level = oidc.Level1FA
+			s.Authenticators = []store.Authenticator{totp()}
+			s.Request.ACRValues = []string{oidc.ACR2FA}
+			return s
+		}, flow.SecondFactor, ""},
+		"voluntary 2fa never enrols": {func() flow.State {
+			s := signedIn(base(), password)
+			s.Policy.Level = oidc.Level1FA
+			s.User.MayEnroll = true
+			s.Request.ACRValues = []string{oidc.ACR2FA}
+			return s
+		}, flow.Done, ""},
+		"the client's floor stands under a lax policy": {func() flow.State {
+			s := signedIn(base(), password)
+			s.Policy.Level, s.Client.MinLevel = oidc.Level1FA, oidc.Level2FA
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.SecondFactor, ""},
+		"codes are shown before the end": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Authenticators = []store.Authenticator{totp()}
+			s.Progress.Codes, s.Progress.CodesOf = []byte("sealed"), "u"
+			return s
+		}, flow.SaveCodes, ""},
+		"consent": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Authenticators = []store.Authenticator{totp()}
+			s.Client.SkipConsent = false
+			return s
+		}, flow.Consent, ""},
+		"another's consent does not count": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Authenticators = []store.Authenticator{totp()}
+			s.Client.SkipConsent = false
+			s.Progress.ConsentBy = "v"
+			return s
+		}, flow.Consent, ""},
+		"prompt=login counts own proofs alone": {func() flow.State {
+			s := signedIn(base())
+			s.Session.Proofs = []store.Proof{proof(password, "another"), proof(code, "another")}
+			s.Authenticators = []store.Authenticator{totp()}
+			s.Progress.OwnProofs = true
+			return s
+		}, flow.Login, ""},
+		"the hint names another": {func() flow.State {
+			s := signedIn(base())
+			s.Session.Proofs = []store.Proof{proof(password, "another"), proof(code, "another")}
+			s.Progress.Subject = "v"
+			return s
+		}, flow.Login, ""},
+		"the hint names another, and this one signed in": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Progress.Subject = "v"
+			return s
+		}, flow.Refuse, oidc.LoginRequired},
+		"prompt=none, nobody": {func() flow.State { s := base(); s.Request.Prompt.None = true; return s }, flow.Refuse, oidc.LoginRequired},
+		"prompt=none, one factor": {func() flow.State {
+			s := signedIn(base(), password)
+			s.Request.Prompt.None = true
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.Refuse, oidc.InteractionRequired},
+		"disabled": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.User.Disabled = true
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
+		"a disabled authenticator's proof": {func() flow.State {
+			s := signedIn(base(), password, code)
+			gone := totp()
+			gone.Disabled = true
+			s.Authenticators = []store.Authenticator{gone, {ID: "other", Kind: store.KindTOTP}}
+			return s
+		}, flow.SecondFactor, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := flow.Next(c.state())
+			code := ""
+			if got.Refusal != nil {
+				code = got.Refusal.Code
+			}
+			if got.Name != c.step || code != c.refuse {
+				t.Errorf("got %s %q, want %s %q", got.Name, code, c.step, c.refuse)
+			}
+		})
+	}
+}
+
+// draw makes any state, the impossible ones too.
+func draw(t *rapid.T) flow.State {
+	s := base()
+	s.Policy.Level = oidc.Level(rapid.IntRange(0, 4).Draw(t, "policy"))
+	s.Client.MinLevel = oidc.Level(rapid.IntRange(0, 4).Draw(t, "floor"))
+	s.Client.SkipConsent = rapid.Bool().Draw(t, "skip consent")
+	s.Client.EssentialACR = rapid.Bool().Draw(t, "essential client")
+	names := []string{oidc.ACR1FA, oidc.ACR2FA, oidc.ACRPHR, oidc.ACRPHRH, "gold"}
+	s.Request.ACRValues = rapid.SliceOfN(rapid.SampledFrom(names), 0, 2).Draw(t, "acr_values")
+	if rapid.Bool().Draw(t, "claims") {
+		s.Request.Claims.IDToken = map[string]oidc.ClaimRequest{"acr": {Essential: rapid.Bool().Draw(t, "essential"), Values: rapid.SliceOfN(rapid.SampledFrom(names), 1, 2).Draw(t, "acr")}}
+	}
+	s.Request.Prompt = oidc.PromptSet{None: rapid.Bool().Draw(t, "none"), Consent: rapid.Bool().Draw(t, "prompt consent")}
+	s.Progress.OwnProofs = rapid.Bool().Draw(t, "own")
+	s.Progress.Subject = rapid.SampledFrom([]string{"", "", "u", "v"}).Draw(t, "subject")
+	s.Progress.ConsentBy = rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, "consent by")
+	s.HintedElsewhere = rapid.Bool().Draw(t, "hinted elsewhere")
+	if rapid.Bool().Draw(t, "max age") {
+		s.Progress.NotBefore = noon.Add(-time.Hour)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "session") == 0 {
+		return s
+	}
+	s = signedIn(s)
+	s.User.Disabled = rapid.IntRange(0, 9).Draw(t, "disabled") == 0
+	s.User.MayEnroll = rapid.Bool().Draw(t, "may enrol")
+	for _, kind := range []store.AuthenticatorKind{store.KindTOTP, store.KindRecovery} {
+		if rapid.Bool().Draw(t, "has "+string(kind)) {
+			s.Authenticators = append(s.Authenticators, store.Authenticator{ID: string(kind), UserID: "u", Kind: kind, Disabled: rapid.IntRange(0, 3).Draw(t, "off") == 0, CodesLeft: rapid.IntRange(0, 2).Draw(t, "left")})
+		}
+	}
+	for range rapid.IntRange(0, 4).Draw(t, "proofs") {
+		p := proof(rapid.SampledFrom([]store.Method{store.MethodPassword, store.MethodTOTP, store.MethodRecovery}).Draw(t, "method"), rapid.SampledFrom([]string{"i", "j"}).Draw(t, "in"))
+		p.UserID = rapid.SampledFrom([]string{"u", "u", "u", "v"}).Draw(t, "whose")
+		p.At = noon.Add(-time.Duration(rapid.IntRange(0, 40).Draw(t, "age")) * time.Hour)
+		s.Session.Proofs = append(s.Session.Proofs, p)
+	}
+	return s
+}
+
+// TestNextNeverDoneForLess: no state reaches Done with less than it requires,
+// the client's floor included.
+func TestNextNeverDoneForLess(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := draw(t)
+		if flow.Next(s).Name != flow.Done {
+			return
+		}
+		reached := authn.Judge(s.Evidence()).Level
+		required := max(s.Client.MinLevel, s.Policy.Level)
+		if s.Policy.Level == 0 {
+			required = max(s.Client.MinLevel, oidc.Level2FA)
+		}
+		if reached < required {
+			t.Fatalf("done at %v, required %v: %+v", reached, required, s)
+		}
+		names, essential := s.Request.RequestedACR()
+		if len(names) > 0 && (essential || s.Client.EssentialACR) && !anyReached(names, reached) {
+			t.Fatalf("done at %v, essential %v", reached, names)
+		}
+		if s.User.Disabled || s.Progress.Subject == "v" {
+			t.Fatalf("done for the wrong or a disabled user: %+v", s)
+		}
+	})
+}
+
+func anyReached(names []string, reached oidc.Level) bool {
+	for _, name := range names {
+		if l, ok := oidc.ACRNames(nil).Level(name); ok && l <= reached {
+			return true
+		}
+	}
+	return false
+}
+
+// TestRule2EnrollNeedsAllThatTheAccountCanProve: no state reaches Enroll with
+// less, without the stored right, or with any authenticator there.
+func TestRule2EnrollNeedsAllThatTheAccountCanProve(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := draw(t)
+		if flow.Next(s).Name != flow.Enroll {
+			return
+		}
+		own := s.Evidence()
+		own.OwnProofs = true
+		if got, can := authn.Judge(own).Level, authn.Reach(s.User, s.Authenticators); got < can || got == 0 {
+			t.Fatalf("enroll at %v, the account can prove %v", got, can)
+		}
+		if !s.User.MayEnroll || len(s.Authenticators) > 0 {
+			t.Fatalf("enroll without the right: %+v", s)
+		}
+	})
+}
+
+// TestNextEnds: doing what Next says ends within 12 steps.
+func TestNextEnds(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := draw(t)
+		for range 12 {
+			step := flow.Next(s)
+			if step.Name == flow.Done || step.Name == flow.Refuse {
+				return
+			}
+			s = do(t, s, step.Name)
+		}
+		t.Fatalf("no end: %s, %+v", flow.Next(s).Name, s)
+	})
+}
+
+// do is a user who does what is asked.
+func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
+	switch step {
+	case flow.Login:
+		if s.Session == nil {
+			s = signedIn(s)
+		}
+		s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodPassword, "i"))
+	case flow.SecondFactor:
+		for _, a := range s.Authenticators {
+			if authn.Usable(a) {
+				s.Session.Proofs = append(s.Session.Proofs, proof(store.Method(a.Kind), "i"))
+			}
+		}
+	case flow.Enroll:
+		s.Authenticators, s.User.MayEnroll = []store.Authenticator{totp()}, false
+		s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodTOTP, "i"))
+		s.Progress.Codes, s.Progress.CodesOf = []byte("sealed"), "u"
+	case flow.SaveCodes:
+		s.Progress.Codes = nil
+	case flow.Consent:
+		s.Progress.ConsentBy = "u"
+	default:
+		t.Fatalf("no such step: %s", step)
+	}
+	return s
+}
+
+// BenchmarkNext is the decision with a session already there.
+func BenchmarkNext(b *testing.B) {
+	s := signedIn(base(), store.MethodPassword, store.MethodTOTP)
+	s.Authenticators = []store.Authenticator{totp()}
+	s.Policy = policy.Policy{}
+	b.ReportAllocs()
+	for b.Loop() {
+		if flow.Next(s).Name != flow.Done {
+			b.Fatal("not done")
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package flow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// Cookie is a session cookie's new value; "" leaves the browser's as it is.
+type Cookie string
+
+// RecordPassword records that the user's password was right: in the browser's
+// session if it is the same user's, else in a new one that replaces it.
+func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, settle store.Settle, known *store.KnownBrowser) (Cookie, error) {
+	proof := v.proof(store.MethodPassword, u.ID, "")
+	if v.Session != nil && v.Session.UserID == u.ID {
+		add, cookie := v.addProof(proof, settle, "login.password")
+		add.KnownBrowser = known
+		return cookie.after(e.Store.AddProof(ctx, add), add)
+	}
+	secret, hash := store.NewSecret()
+	s := &store.Session{
+		ID: store.NewID(), SecretHash: hash, UserID: u.ID, UserEpoch: u.Epoch, Proofs: []store.Proof{proof},
+		Version: 1, CreatedAt: v.Now, LastSeenAt: v.Now, ExpiresAt: v.Now.Add(e.SessionTTL),
+	}
+	replaces := ""
+	if v.Session != nil {
+		replaces = v.Session.ID
+	}
+	event := v.event("login.password", "")
+	event.UserID, event.Session = u.ID, s.ID
+	if err := e.Store.StartSession(ctx, s, replaces, v.Interaction, settle, known, event); err != nil {
+		return "", fmt.Errorf("start session: %w", err)
+	}
+	return Cookie(s.ID + "." + secret), nil
+}
+
+// RecordTOTP accepts the step and records the proof. store.ErrUsed: the step,
+// or a later one, was accepted before (RFC 6238 §5.2).
+func (e *Engine) RecordTOTP(ctx context.Context, v *Visit, authenticator string, step int64, settle store.Settle) (Cookie, error) {
+	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, authenticator), settle, "login.totp")
+	return cookie.after(e.Store.UseTOTPStep(ctx, authenticator, step, add), add)
+}
+
+// RecordRecovery accepts the recovery code and records the proof; everything
+// else that was issued to the user ends. store.ErrUsed: the code was used before.
+func (e *Engine) RecordRecovery(ctx context.Context, v *Visit, authenticator string, codeHash []byte, settle store.Settle) (Cookie, error) {
+	add, cookie := v.addProof(v.proof(store.MethodRecovery, v.User.ID, authenticator), settle, "login.recovery")
+	return cookie.after(e.Store.UseRecoveryCode(ctx, authenticator, codeHash, add), add)
+}
+
+// NewTOTP returns the secret that waits for its first right code in this
+// interaction and makes it if there is none.
+func (e *Engine) NewTOTP(ctx context.Context, v *Visit) ([]byte, error) {
+	if w := v.Progress.Enrolling; w != nil && w.UserID == v.User.ID {
+		return e.Sealer.Open(w.Secret, authn.SecretPlace(w.ID, w.UserID))
+	}
+	secret := authn.NewTOTPSecret()
+	w := &store.Enrolling{ID: store.NewID(), UserID: v.User.ID}
+	sealed, err := e.Sealer.Seal(secret, authn.SecretPlace(w.ID, w.UserID))
+	if err != nil {
+		return nil, fmt.Errorf("seal totp secret: %w", err)
+	}
+	w.Secret = sealed
+	v.Progress.Enrolling = w
+	return secret, e.update(ctx, v)
+}
+
+// RecordEnrollment makes the waiting authenticator active with the step of its
+// first right code, spends the right to enrol, and makes the recovery codes that
+// the next page shows. store.ErrUsed: the right is gone.
+func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, step int64) (Cookie, error) {
+	if v.Step.Name != Enroll || v.Progress.Enrolling == nil {
+		return "", fmt.Errorf("flow: enrolment at step %q", v.Step.Name)
+	}
+	w := v.Progress.Enrolling
+	codes, set, hashes, err := e.Hasher.NewRecoverySet(ctx, v.User.ID, v.Now)
+	if err != nil {
+		return "", err
+	}
+	progress := v.Progress
+	progress.Enrolling, progress.CodesOf = nil, v.User.ID
+	if progress.Codes, err = e.sealCodes(v, codes); err != nil {
+		return "", err
+	}
+	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, w.ID), store.Settle{}, "enroll.totp")
+	interaction := *v.interaction
+	interaction.Progress = progress
+	interaction.SessionID = v.Session.ID
+	err = e.Store.EnrollFirst(ctx, store.Enrollment{
+		Authenticator: store.Authenticator{ID: w.ID, UserID: w.UserID, Kind: store.KindTOTP, Secret: w.Secret, LastStep: step, CreatedAt: v.Now, LastUsedAt: v.Now},
+		Recovery:      set,
+		CodeHashes:    hashes,
+		Proof:         add,
+		Interaction:   interaction,
+	})
+	return cookie.after(err, add)
+}
+
+// Codes are the recovery codes that the SaveCodes step shows.
+func (e *Engine) Codes(v *Visit) (codes []string, err error) {
+	plain, err := e.Sealer.Open(v.Progress.Codes, codesPlace(v))
+	if err != nil {
+		return nil, fmt.Errorf("open recovery codes: %w", err)
+	}
+	return codes, json.Unmarshal(plain, &codes)
+}
+
+func (e *Engine) sealCodes(v *Visit, codes []string) ([]byte, error) {
+	plain, err := json.Marshal(codes)
+	if err != nil {
+		return nil, err
+	}
+	return e.Sealer.Seal(plain, codesPlace(v))
+}
+
+func codesPlace(v *Visit) keys.Place {
+	return keys.Place{Table: "interactions", Column: "codes", Row: v.Interaction, Owner: v.User.ID}
+}
+
+// RecordSaved records that the user has saved the recovery codes: they are not
+// shown again.
+func (e *Engine) RecordSaved(ctx context.Context, v *Visit) error {
+	v.Progress.Codes, v.Progress.CodesOf = nil, ""
+	return e.update(ctx, v)
+}
+
+// RecordConsent records that the user allows the request.
+func (e *Engine) RecordConsent(ctx context.Context, v *Visit) error {
+	v.Progress.ConsentBy = v.User.ID
+	return e.update(ctx, v)
+}
+
+// Refuse ends the interaction with an error for the client: cancelled, denied.
+func (e *Engine) Refuse(ctx context.Context, v *Visit, refusal *oidc.Error) (*Answer, error) {
+	err := e.Store.RefuseInteraction(ctx, v.Interaction, v.interaction.Version, v.Now, v.event("authorize.refused", refusal.Code))
+	if err != nil {
+		return nil, fmt.Errorf("refuse interaction: %w", err)
+	}
+	return &Answer{Request: v.Request, Refusal: refusal}, nil
+}
+
+// Switch ends the browser's session so that somebody else can sign in for the
+// same request.
+func (e *Engine) Switch(ctx context.Context, v *Visit) error {
+	if v.Session == nil {
+		return nil
+	}
+	ended := v.Session.ID
+	v.Session, v.interaction.SessionID = nil, ""
+	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.Codes, v.Progress.CodesOf = nil, "", nil, ""
+	if err := e.update(ctx, v); err != nil {
+		return err
+	}
+	return e.Store.EndSession(ctx, ended, v.Now, store.Event{At: v.Now, Type: "session.switched", UserID: v.User.ID, Session: ended, Address: v.Origin.Address, RequestID: v.Origin.RequestID})
+}
+
+// update stores the progress; store.ErrStale if it was another's turn.
+func (e *Engine) update(ctx context.Context, v *Visit) error {
+	v.interaction.Progress = v.Progress
+	if v.Session != nil {
+		v.interaction.SessionID = v.Session.ID
+	}
+	if err := e.Store.UpdateInteraction(ctx, v.interaction, v.Now); err != nil {
+		return fmt.Errorf("update interaction: %w", err)
+	}
+	return nil
+}
+
+func (v *Visit) proof(m store.Method, userID, authenticator string) store.Proof {
+	return store.Proof{Method: m, At: v.Now, UserID: userID, Authenticator: authenticator, Interaction: v.Interaction}
+}
+
+// addProof prepares a proof for the browser's session, with a new secret for its
+// cookie: a stolen old one is worth nothing after a step up (OWASP ASVS 7.2.4).
+func (v *Visit) addProof(p store.Proof, settle store.Settle, event string) (store.AddProof, Cookie) {
+	secret, hash := store.NewSecret()
+	rotated := false
+	return store.AddProof{
+		SessionID: v.Session.ID, UserID: p.UserID, Version: v.Session.Version, NewSecretHash: hash,
+		Proof: p, Interaction: v.Interaction, Settle: settle, Now: v.Now,
+		Events: []store.Event{v.event(event, "")}, Rotated: &rotated,
+	}, Cookie(v.Session.ID + "." + secret)
+}
+
+// after returns the cookie if the store took its secret: the loser of a race of
+// rotations sends none.
+func (c Cookie) after(err error, add store.AddProof) (Cookie, error) {
+	if err != nil {
+		return "", fmt.Errorf("record proof: %w", err)
+	}
+	if !*add.Rotated {
+		return "", nil
+	}
+	return c, nil
+}
+
+// Expected reports whether an error is one that a user can cause: a page out of
+// date, or something used twice.
+func Expected(err error) bool {
+	return errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrUsed) || errors.Is(err, store.ErrNotFound)
+}
