@@ -123,7 +123,7 @@ func (s State) untilStrong(step Step) (Step, bool) {
 	case step.Evidence.Level >= demand.Level:
 		return step, true
 	case reach >= demand.Level:
-		return step.named(SecondFactor), false
+		return s.missingFactor(step), false
 	case demand.MayEnroll && s.mayEnroll() && demand.Level <= enrollReach:
 		return s.enrollStep(step), false
 	case demand.Essential:
@@ -131,6 +131,17 @@ func (s State) untilStrong(step Step) (Step, bool) {
 	}
 	step.Reason = ReasonNoSecondFactor
 	return refuse(step, oidc.AccessDenied, "a second factor is required and the account has none"), false
+}
+
+// missingFactor is the step of the factor that is still to be proven: the
+// password before the second one, also where only its proof is too old.
+func (s State) missingFactor(step Step) Step {
+	for _, p := range s.Evidence().Counting() {
+		if p.Method == store.MethodPassword {
+			return step.named(SecondFactor)
+		}
+	}
+	return step.named(Login)
 }
 
 // enrollReach is the level that the first enrolment can lift an account to: a
@@ -146,9 +157,9 @@ func (s State) mayEnroll() bool {
 // enrollStep asks for all that the account can prove, in this interaction,
 // before anything is bound to it: the password again if it was proven elsewhere.
 func (s State) enrollStep(step Step) Step {
-	own := s.Evidence()
-	own.OwnProofs = true
-	if authn.Judge(own).Level < authn.Reach(s.User, s.Authenticators) || s.Interaction == "" {
+	own := s
+	own.Progress.OwnProofs = true
+	if s.Interaction == "" || own.missingFactor(step).Name == Login {
 		return step.named(Login)
 	}
 	return step.named(Enroll)

@@ -1,6 +1,12 @@
 package oidc
 
-import "time"
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // AuthorizationRequest is a parsed authorization request (RFC 6749 §4.1.1,
 // OpenID Connect Core §3.1.2.1). Its JSON form is what an interaction keeps.
@@ -57,3 +63,220 @@ func (r *AuthorizationRequest) RequestedACR() (names []string, essential bool) {
 	}
 	return r.ACRValues, false
 }
+
+// ParseAuthorizationRequest reads an authorization request. The request is
+// returned even if something is wrong with it, with whatever could be read.
+//
+// shown is an error that must never be redirected: client and redirect URI
+// themselves cannot be read. redirected is the first error of the other
+// parameters: it goes to the redirect URI, once that is proven to be the client's.
+func ParseAuthorizationRequest(v url.Values) (r *AuthorizationRequest, shown, redirected *Error) {
+	proof := params{values: v}
+	r = &AuthorizationRequest{ClientID: proof.text("client_id", 256), RedirectURI: proof.text("redirect_uri", 2048)}
+	if r.ClientID == "" {
+		proof.fail(Errorf(InvalidRequest, "client_id is missing"))
+	}
+	p := params{values: v}
+	r.State = p.text("state", longestParam)
+	r.ResponseMode = p.responseMode()
+	p.unsupported()
+	r.ResponseType = p.responseType()
+	r.Scope = p.scope()
+	r.Nonce = p.text("nonce", 1024)
+	r.Prompt = p.prompt()
+	r.MaxAge = p.maxAge()
+	r.CodeChallenge, r.CodeChallengeMethod = p.challenge()
+	r.ACRValues = p.words("acr_values")
+	r.LoginHint = p.text("login_hint", 512)
+	r.UILocales = p.words("ui_locales")
+	r.Display = p.text("display", 64)
+	r.IDTokenHint = p.text("id_token_hint", longestHint)
+	r.Claims = p.claims()
+	return r, proof.err, p.err
+}
+
+// unsupported refuses by name what would change the request's meaning if it
+// were ignored (OpenID Connect Core §3.1.2.6).
+func (p *params) unsupported() {
+	for name, code := range map[string]string{
+		"request": RequestNotSupported, "request_uri": RequestURINotSupported, "registration": RegistrationNotSupported,
+	} {
+		if len(p.values[name]) > 0 && p.values.Get(name) != "" {
+			p.fail(Errorf(code, "%s is not supported", name))
+		}
+	}
+}
+
+// responseMode keeps an unknown mode out, so that an error about it can be sent
+// in the default one.
+func (p *params) responseMode() string {
+	mode := p.text("response_mode", 64)
+	switch mode {
+	case "", ResponseModeQuery, ResponseModeFormPost:
+		return mode
+	}
+	p.fail(Errorf(InvalidRequest, "response_mode is not supported"))
+	return ""
+}
+
+func (p *params) responseType() string {
+	t := p.text("response_type", 64)
+	switch t {
+	case ResponseTypeCode:
+	case "":
+		p.fail(Errorf(InvalidRequest, "response_type is missing"))
+	default:
+		p.fail(Errorf(UnsupportedResponseType, "response_type is not supported, only code is"))
+	}
+	return t
+}
+
+// scope reads scope tokens (RFC 6749 §3.3), each once.
+func (p *params) scope() []string {
+	var scope []string
+	for _, token := range p.words("scope") {
+		if strings.ContainsFunc(token, func(r rune) bool { return r > 0x7e || r == '"' || r == '\\' }) {
+			p.fail(Errorf(InvalidScope, "scope has characters that are not allowed"))
+			return nil
+		}
+		if !slices.Contains(scope, token) {
+			scope = append(scope, token)
+		}
+	}
+	return scope
+}
+
+// prompt reads the prompt values (OpenID Connect Core §3.1.2.1).
+func (p *params) prompt() (set PromptSet) {
+	words := p.words("prompt")
+	for _, word := range words {
+		switch word {
+		case "none":
+			set.None = true
+		case "login":
+			set.Login = true
+		case "consent":
+			set.Consent = true
+		case "select_account":
+			set.SelectAccount = true
+		default:
+			p.fail(Errorf(InvalidRequest, "prompt has a value that is not supported"))
+		}
+	}
+	if set.None && len(words) > 1 {
+		p.fail(Errorf(InvalidRequest, "prompt none stands alone"))
+	}
+	return set
+}
+
+// longestMaxAge is 10 years: more is a mistake, and would overflow.
+const longestMaxAge = 10 * 365 * 24 * 60 * 60
+
+func (p *params) maxAge() *time.Duration {
+	text := p.text("max_age", 32)
+	if text == "" {
+		return nil
+	}
+	seconds, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || seconds > longestMaxAge {
+		p.fail(Errorf(InvalidRequest, "max_age is not a number of seconds"))
+		return nil
+	}
+	age := time.Duration(seconds) * time.Second
+	return &age
+}
+
+// challenge reads a PKCE challenge: S256 and no other (RFC 7636 §4.2, §4.3).
+func (p *params) challenge() (challenge, method string) {
+	challenge, method = p.text("code_challenge", 256), p.text("code_challenge_method", 64)
+	switch {
+	case challenge == "" && method == "":
+	case challenge == "":
+		p.fail(Errorf(InvalidRequest, "code_challenge is missing"))
+	case method != "S256":
+		p.fail(Errorf(InvalidRequest, "code_challenge_method must be S256"))
+	case len(challenge) != 43 || strings.ContainsFunc(challenge, notBase64URL):
+		p.fail(Errorf(InvalidRequest, "code_challenge is not a SHA-256 in base64url"))
+	}
+	return challenge, method
+}
+
+func notBase64URL(r rune) bool {
+	return !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+}
+
+// Check asks whether the client may make the request, and puts the client's
+// defaults where the request says nothing. The redirect URI is proven before.
+func (r *AuthorizationRequest) Check(c *Client) *Error {
+	if r.ResponseMode == "" {
+		r.ResponseMode = ResponseModeQuery
+	}
+	if len(r.Scope) == 0 {
+		r.Scope = slices.Clone(c.DefaultScope)
+	}
+	if r.MaxAge == nil {
+		r.MaxAge = c.DefaultMaxAge
+	}
+	if names, _ := r.RequestedACR(); len(names) == 0 {
+		r.ACRValues = c.DefaultACRValues
+	}
+	for _, check := range []func(*Client) *Error{r.checkGrant, r.checkResponse, r.checkScope, r.checkPKCE} {
+		if err := check(c); err != nil {
+			return err
+		}
+	}
+	r.dropOfflineAccess(c)
+	return nil
+}
+
+func (r *AuthorizationRequest) checkGrant(c *Client) *Error {
+	if !slices.Contains(c.GrantTypes, GrantAuthorizationCode) {
+		return Errorf(UnauthorizedClient, "the client may not use the authorization code grant")
+	}
+	return nil
+}
+
+func (r *AuthorizationRequest) checkResponse(c *Client) *Error {
+	if !slices.Contains(c.ResponseTypes, r.ResponseType) {
+		return Errorf(UnauthorizedClient, "the client may not use this response_type")
+	}
+	if !slices.Contains(c.ResponseModes, r.ResponseMode) {
+		r.ResponseMode = ResponseModeQuery // an error in a mode that is not allowed would not arrive
+		return Errorf(InvalidRequest, "the client may not use this response_mode")
+	}
+	return nil
+}
+
+// checkScope refuses scopes that are not registered: to ignore one would leave
+// the client to find out later (RFC 6749 §3.3 allows both).
+func (r *AuthorizationRequest) checkScope(c *Client) *Error {
+	if len(r.Scope) == 0 {
+		return Errorf(InvalidScope, "scope is missing, and the client has no default")
+	}
+	for _, scope := range r.Scope {
+		if !slices.Contains(c.Scopes, scope) {
+			return Errorf(InvalidScope, "scope %s is not one of the client's", scope)
+		}
+	}
+	return nil
+}
+
+// checkPKCE: a challenge is required of everyone but confidential clients that
+// were exempted (RFC 9700 §2.1.1).
+func (r *AuthorizationRequest) checkPKCE(c *Client) *Error {
+	if r.CodeChallenge == "" && (c.Public() || !c.InsecureOptionalPKCE) {
+		return Errorf(InvalidRequest, "code_challenge is missing: the client must use PKCE")
+	}
+	return nil
+}
+
+// dropOfflineAccess ignores offline_access where it has no effect: without
+// consent, or without the refresh grant (OpenID Connect Core §11).
+func (r *AuthorizationRequest) dropOfflineAccess(c *Client) {
+	if !slices.Contains(c.GrantTypes, GrantRefreshToken) || !r.Prompt.Consent && !c.SkipConsent {
+		r.Scope = slices.DeleteFunc(r.Scope, func(s string) bool { return s == ScopeOfflineAccess })
+	}
+}
+
+// HasScope reports whether a scope is among the granted ones.
+func HasScope(scope []string, name string) bool { return slices.Contains(scope, name) }

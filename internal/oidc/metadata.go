@@ -1,0 +1,63 @@
+package oidc
+
+import "slices"
+
+// Metadata is the server's metadata (OpenID Connect Discovery §3, RFC 8414 §2).
+// It says what is enabled and nothing more.
+type Metadata struct {
+	Issuer                string `json:"issuer"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	UserinfoEndpoint      string `json:"userinfo_endpoint"`
+	JWKSURI               string `json:"jwks_uri"`
+	EndSessionEndpoint    string `json:"end_session_endpoint"`
+
+	ScopesSupported        []string `json:"scopes_supported"`
+	ResponseTypesSupported []string `json:"response_types_supported"`
+	ResponseModesSupported []string `json:"response_modes_supported"`
+	GrantTypesSupported    []string `json:"grant_types_supported"`
+	ACRValuesSupported     []string `json:"acr_values_supported"`
+	SubjectTypesSupported  []string `json:"subject_types_supported"`
+	ClaimsSupported        []string `json:"claims_supported"`
+	UILocalesSupported     []string `json:"ui_locales_supported"`
+	PromptValuesSupported  []string `json:"prompt_values_supported"`
+
+	IDTokenSigningAlgValuesSupported  []string `json:"id_token_signing_alg_values_supported"`
+	TokenEndpointAuthMethodsSupported []string `json:"token_endpoint_auth_methods_supported"`
+	CodeChallengeMethodsSupported     []string `json:"code_challenge_methods_supported"`
+
+	ClaimsParameterSupported                   bool `json:"claims_parameter_supported"`
+	RequestParameterSupported                  bool `json:"request_parameter_supported"`
+	RequestURIParameterSupported               bool `json:"request_uri_parameter_supported"`
+	AuthorizationResponseIssParameterSupported bool `json:"authorization_response_iss_parameter_supported"`
+}
+
+// NewMetadata is the metadata of a server with this issuer.
+func NewMetadata(issuer string) Metadata {
+	return Metadata{
+		Issuer:                issuer,
+		AuthorizationEndpoint: issuer + "/authorize",
+		TokenEndpoint:         issuer + "/token",
+		UserinfoEndpoint:      issuer + "/userinfo",
+		JWKSURI:               issuer + "/jwks.json",
+		EndSessionEndpoint:    issuer + "/end_session",
+
+		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeOfflineAccess},
+		ResponseTypesSupported: []string{ResponseTypeCode},
+		ResponseModesSupported: []string{ResponseModeQuery, ResponseModeFormPost},
+		GrantTypesSupported:    []string{GrantAuthorizationCode, GrantRefreshToken},
+		ACRValuesSupported:     []string{ACR1FA, ACR2FA},
+		SubjectTypesSupported:  []string{"public"},
+		ClaimsSupported: slices.Concat([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
+			scopeClaims[ScopeProfile], scopeClaims[ScopeEmail]),
+		UILocalesSupported:    []string{"en", "ko"},
+		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
+
+		IDTokenSigningAlgValuesSupported:  []string{"RS256", "ES256", "EdDSA"},
+		TokenEndpointAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthNone},
+		CodeChallengeMethodsSupported:     []string{"S256"},
+
+		ClaimsParameterSupported:                   true,
+		AuthorizationResponseIssParameterSupported: true,
+	}
+}

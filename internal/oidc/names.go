@@ -1,0 +1,20 @@
+package oidc
+
+// Words of the protocol that more than one package uses.
+const (
+	GrantAuthorizationCode = "authorization_code"
+	GrantRefreshToken      = "refresh_token"
+
+	ResponseTypeCode     = "code"
+	ResponseModeQuery    = "query"
+	ResponseModeFormPost = "form_post"
+
+	AuthBasic = "client_secret_basic"
+	AuthPost  = "client_secret_post"
+	AuthNone  = "none"
+
+	ScopeOpenID        = "openid"
+	ScopeProfile       = "profile"
+	ScopeEmail         = "email"
+	ScopeOfflineAccess = "offline_access"
+)

@@ -1,0 +1,58 @@
+package oidc
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// The lengths of single parameters, in bytes. What is longer is refused, never
+// cut.
+const (
+	longestParam  = 4096
+	longestClaims = 16 << 10
+	longestHint   = 16 << 10 // an ID token
+)
+
+// params reads parameters one by one and keeps the first thing that was wrong.
+type params struct {
+	values url.Values
+	err    *Error
+}
+
+// text returns a parameter that is sent at most once (RFC 6749 §3.1). One
+// without a value counts as omitted. Control characters are in none.
+func (p *params) text(name string, longest int) string {
+	list := p.values[name]
+	if len(list) == 0 {
+		return ""
+	}
+	switch value := list[0]; {
+	case len(list) > 1:
+		p.fail(Errorf(InvalidRequest, "%s is sent more than once", name))
+	case len(value) > longest:
+		p.fail(Errorf(InvalidRequest, "%s is longer than %d bytes", name, longest))
+	case !printable(value):
+		p.fail(Errorf(InvalidRequest, "%s has characters that are not allowed", name))
+	default:
+		return value
+	}
+	return ""
+}
+
+// words returns a parameter that is a list of words.
+func (p *params) words(name string) []string {
+	return strings.Fields(p.text(name, longestParam))
+}
+
+func (p *params) fail(err *Error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < 0x20 || r >= 0x7f && r < 0xa0
+	})
+}

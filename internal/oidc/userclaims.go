@@ -1,0 +1,36 @@
+package oidc
+
+import "slices"
+
+// scopeClaims are the claims that scopes ask for (OpenID Connect Core §5.4).
+var scopeClaims = map[string][]string{
+	ScopeProfile: {"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile",
+		"picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"},
+	ScopeEmail: {"email", "email_verified"},
+	"address":  {"address"},
+	"phone":    {"phone_number", "phone_number_verified"},
+}
+
+// protocolClaims are the server's to set: no user's claim takes their place.
+var protocolClaims = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr",
+	"azp", "sid", "at_hash", "c_hash", "s_hash", "cnf", "act", "may_act", "scope", "client_id", "events"}
+
+// UserClaims picks from all that is known of a user what scopes and a claims
+// request ask for. Claims with the protocol's names are never among them.
+func UserClaims(scope []string, asked map[string]ClaimRequest, all map[string]any) map[string]any {
+	picked := map[string]any{}
+	pick := func(name string) {
+		if value, ok := all[name]; ok && !slices.Contains(protocolClaims, name) {
+			picked[name] = value
+		}
+	}
+	for _, s := range scope {
+		for _, name := range scopeClaims[s] {
+			pick(name)
+		}
+	}
+	for name := range asked {
+		pick(name)
+	}
+	return picked
+}
