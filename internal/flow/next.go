@@ -123,7 +123,7 @@ func (s State) untilStrong(step Step) (Step, bool) {
 	case step.Evidence.Level >= demand.Level:
 		return step, true
 	case reach >= demand.Level:
-		return s.missingFactor(step), false
+		return s.missingFactor(step, demand.Level), false
 	case demand.MayEnroll && s.mayEnroll() && demand.Level <= enrollReach:
 		return s.enrollStep(step), false
 	case demand.Essential:
@@ -133,13 +133,16 @@ func (s State) untilStrong(step Step) (Step, bool) {
 	return refuse(step, oidc.AccessDenied, "a second factor is required and the account has none"), false
 }
 
-// missingFactor is the step of the factor that is still to be proven: the
-// password before the second one, also where only its proof is too old.
-func (s State) missingFactor(step Step) Step {
-	for _, p := range s.Evidence().Counting() {
-		if p.Method == store.MethodPassword {
-			return step.named(SecondFactor)
-		}
+// missingFactor is the step of the factor that is still to be proven: the second
+// one if with it, now, the level is reached; else the password first, which may
+// be too old to count.
+func (s State) missingFactor(step Step, level oidc.Level) Step {
+	with := s.Evidence()
+	with.Proofs = append(slices.Clip(with.Proofs), store.Proof{
+		Method: store.MethodTOTP, At: s.Now, UserID: s.User.ID, Interaction: s.Interaction,
+	})
+	if authn.Judge(with).Level >= level {
+		return step.named(SecondFactor)
 	}
 	return step.named(Login)
 }
@@ -159,7 +162,7 @@ func (s State) mayEnroll() bool {
 func (s State) enrollStep(step Step) Step {
 	own := s
 	own.Progress.OwnProofs = true
-	if s.Interaction == "" || own.missingFactor(step).Name == Login {
+	if s.Interaction == "" || own.missingFactor(step, enrollReach).Name == Login {
 		return step.named(Login)
 	}
 	return step.named(Enroll)
