@@ -1,0 +1,137 @@
+// Package page turns a Go struct into an HTML page: one struct per page, every
+// template and locale parsed when the program starts.
+//
+// It decides nothing, keeps nothing and knows no HTTP. Pages work without
+// JavaScript and under a content security policy without 'unsafe-inline'.
+package page
+
+import "html/template"
+
+// Page is one of the structs below.
+type Page interface {
+	// name is the template's file name without its extension.
+	name() string
+}
+
+// Frame is what every step page shows; each page embeds it. The zero value is a
+// page about nobody, for no application, with no way out.
+type Frame struct {
+	// Base is the server's path prefix, "" at the root; assets are at Base+"/assets/".
+	Base string
+	// Action is the interaction's path; forms post to Action+"/password" and so on.
+	Action string
+	// CSRF, Step, Subject and Version are hidden fields of every form.
+	CSRF, Step, Subject string
+	Version             int64
+	// Client is the application's name, "" for none.
+	Client string
+	// Account is the login of who is signed in, "" for nobody.
+	Account string
+	// FirstDone and SecondDone say which of the two doors is open.
+	FirstDone, SecondDone bool
+	// Error is the locale key of what was wrong with the last answer, "" for nothing.
+	Error string
+	// ErrorArgs fills the braces in the text of Error.
+	ErrorArgs map[string]any
+	// Cancellable offers Cancel, which posts to Action+"/cancel".
+	Cancellable bool
+}
+
+// FieldError reports whether Error is about what was typed, so that the field
+// is marked as invalid.
+func (f Frame) FieldError() bool {
+	switch f.Error {
+	case "error.credentials", "error.code", "error.code_used", "error.missing", "error.too_long", "error.saved_required":
+		return true
+	}
+	return false
+}
+
+// Login asks for username and password, posted to Action+"/password".
+type Login struct {
+	Frame
+	Username string // what the field holds at first
+}
+
+// SecondFactor asks for a code of the authenticator app, posted to
+// Action+"/totp", or for a recovery code, posted to Action+"/recovery".
+type SecondFactor struct {
+	Frame
+	Method       string // "totp" or "recovery"
+	HasTOTP      bool
+	HasRecovery  bool
+	RecoveryLeft int // unused recovery codes
+}
+
+// Enroll adds an authenticator app; the code is posted to Action+"/enroll".
+type Enroll struct {
+	Frame
+	QR     template.HTML // an SVG element of our own
+	Key    string        // grouped base32
+	Issuer string        // what the app shows
+	Reset  bool          // the account had an app before
+}
+
+// SaveCodes shows new recovery codes once; the tick is posted to
+// Action+"/saved" as saved=1.
+type SaveCodes struct {
+	Frame
+	Codes []string
+}
+
+// Consent asks whether the application may have what it asks for; the answer is
+// posted to Action+"/consent" as decision=allow or decision=deny.
+type Consent struct {
+	Frame
+	Scopes       []string // one without a sentence of its own is shown as it is
+	RedirectHost string   // where the answer goes
+	Remember     bool     // the answer holds for next time
+}
+
+// FormPost sends an authorization response to the application (OAuth 2.0 Form
+// Post Response Mode §2).
+type FormPost struct {
+	Frame
+	URL    string
+	Fields []Field
+}
+
+// SignedOut says that the session has ended.
+type SignedOut struct {
+	Frame
+	URL string // where to continue, "" for nowhere
+}
+
+// ConfirmLogout asks before the session ends, and posts Fields to
+// Base+"/end_session/confirm".
+type ConfirmLogout struct {
+	Frame
+	Fields []Field
+}
+
+// Message is a page that only says something.
+type Message struct {
+	Frame
+	// Code names the texts "message.<code>.title" and "message.<code>.text".
+	Code string
+	// Detail is a sentence for the application's developer, "" for none.
+	Detail    string
+	RequestID string
+	// BackURL is where a link labelled BackLabel leads, "" for no link.
+	BackURL, BackLabel string
+	// Status is the HTTP status that the page goes with; it is not shown.
+	Status int
+}
+
+// Field is a hidden field of a form.
+type Field struct{ Name, Value string }
+
+func (Login) name() string         { return "login" }
+func (SecondFactor) name() string  { return "second_factor" }
+func (Enroll) name() string        { return "enroll" }
+func (SaveCodes) name() string     { return "save_codes" }
+func (Consent) name() string       { return "consent" }
+func (FormPost) name() string      { return "form_post" }
+func (SignedOut) name() string     { return "signed_out" }
+func (ConfirmLogout) name() string { return "confirm_logout" }
+func (Message) name() string       { return "message" }
