@@ -13,6 +13,7 @@ import (
 type AuthorizationRequest struct {
 	ClientID            string    `json:"client_id"`
 	RedirectURI         string    `json:"redirect_uri"`
+	RedirectSent        bool      `json:"redirect_sent"` // the token request must repeat it
 	ResponseType        string    `json:"response_type"`
 	ResponseMode        string    `json:"response_mode,omitempty"` // query or form_post, after Check
 	Scope               []string  `json:"scope,omitempty"`         // as asked for, doubles removed; the default one after Check

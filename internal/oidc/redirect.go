@@ -13,21 +13,22 @@ import (
 // exactly one of the registered ones (RFC 9700 §2.1). Of native apps on a
 // loopback address the port may differ (RFC 8252 §7.3). A request without one
 // gets the only registered one, unless it is an OpenID Connect request, which
-// must send it. sent says whether the request had one.
-func (r *AuthorizationRequest) CheckRedirectURI(c *Client) (sent bool, err *Error) {
+// must send it.
+func (r *AuthorizationRequest) CheckRedirectURI(c *Client) *Error {
 	if r.RedirectURI == "" {
 		if len(c.RedirectURIs) != 1 || HasScope(r.Scope, ScopeOpenID) {
-			return false, Errorf(InvalidRequest, "redirect_uri is missing")
+			return Errorf(InvalidRequest, "redirect_uri is missing")
 		}
 		r.RedirectURI = c.RedirectURIs[0]
-		return false, nil
+		return nil
 	}
+	r.RedirectSent = true
 	for _, registered := range c.RedirectURIs {
 		if r.RedirectURI == registered || c.NativeApp && sameButPort(r.RedirectURI, registered) {
-			return true, nil
+			return nil
 		}
 	}
-	return true, Errorf(InvalidRequest, "redirect_uri is not registered for the client")
+	return Errorf(InvalidRequest, "redirect_uri is not registered for the client")
 }
 
 // sameButPort compares two http loopback URIs without their ports.

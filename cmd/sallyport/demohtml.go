@@ -1,0 +1,38 @@
+package main
+
+// demoHTML is the demo application's one page.
+const demoHTML = `<!doctype html>
+<html lang="{{if .Korean}}ko{{else}}en{{end}}">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>Demo</title>
+<style>
+:root { color-scheme: light dark; font: 1rem/1.6 system-ui, sans-serif }
+main { max-width: 34rem; margin: 10vh auto; padding: 0 1rem }
+dt { font-weight: 600 } dd { margin: 0 0 .5rem; overflow-wrap: anywhere }
+a, button { display: inline-block; padding: .7rem 1.2rem; border: 1px solid; border-radius: .5rem; font: inherit; color: inherit; background: none; text-decoration: none; cursor: pointer }
+.ok { color: light-dark(#0a6b3d, #6fdca4) } .no { color: light-dark(#a3201d, #ff9d96) }
+</style>
+<main>
+{{if .Problem}}
+  <h1 class="no">{{if .Korean}}2FA 인증이 실패하였습니다.{{else}}Two-factor authentication did not happen.{{end}}</h1>
+  <p id="reason">{{.Problem}}</p>
+  <p><a href="/login" id="login">{{if .Korean}}다시 시도{{else}}Try again{{end}}</a></p>
+{{else if .Identity}}
+  <h1 class="ok">{{if .Home}}{{if .Korean}}로그인되어 있습니다.{{else}}You are signed in.{{end}}{{else if .Korean}}2FA 인증이 완료되었습니다.{{else}}Two-factor authentication is complete.{{end}}</h1>
+  <dl>
+    <dt>{{if .Korean}}사용자{{else}}Who{{end}}</dt><dd id="who">{{or .Identity.PreferredUsername .Identity.Subject}}</dd>
+    <dt>acr</dt><dd id="acr">{{.Identity.ACR}}</dd>
+    <dt>amr</dt><dd id="amr">{{range .Identity.AMR}}{{.}} {{end}}</dd>
+    <dt>auth_time</dt><dd id="auth_time">{{.Identity.AuthTime.Format "2006-01-02 15:04:05 MST"}}</dd>
+  </dl>
+  <form method="post" action="/logout"><button id="logout">{{if .Korean}}로그아웃{{else}}Sign out{{end}}</button></form>
+{{else}}
+  <h1>{{if .Korean}}데모 애플리케이션{{else}}Demo application{{end}}</h1>
+  <p>{{if .Korean}}로그인하지 않았습니다.{{else}}Nobody is signed in.{{end}}</p>
+  <p><a href="/login" id="login">{{if .Korean}}로그인{{else}}Sign in{{end}}</a></p>
+{{end}}
+</main>
+</html>
+`

@@ -1,0 +1,384 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sallyport-id/sallyport"
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+type devCommands struct {
+	Run  devCmd  `cmd:"" default:"withargs" help:"Start it (the default)."`
+	Code codeCmd `cmd:"" help:"Print a user's current authenticator code, for those without a phone."`
+}
+
+type devCmd struct {
+	Port             int    `default:"9000" help:"Port of the server; the next free one if it is taken, 0 for any."`
+	DemoPort         int    `default:"5000" help:"Port of the demo application, likewise."`
+	TutorialRedirect string `default:"http://localhost:8000/callback" help:"Redirect URI of the client 'tutorial', for a program of your own."`
+	Output           string `default:"text" enum:"text,json" help:"text or json (one line)."`
+	Dir              string `help:"Directory of the database; a fresh temporary one if empty, which is removed at the end."`
+	Verbose          bool   `short:"v" help:"Log every request."`
+}
+
+// devInfo is what a dev server has made.
+type devInfo struct {
+	Issuer   string      `json:"issuer"`
+	Demo     string      `json:"demo"`
+	Metadata string      `json:"metadata"`
+	Users    []devUser   `json:"users"`
+	Tutorial devTutorial `json:"tutorial"`
+	Dir      string      `json:"dir"`
+}
+
+type devUser struct {
+	Login         string   `json:"login"`
+	Name          string   `json:"name"`
+	Password      string   `json:"password"`
+	TOTP          bool     `json:"totp"`
+	RecoveryCodes []string `json:"recovery_codes,omitempty"`
+}
+
+type devTutorial struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	RedirectURI  string `json:"redirect_uri"`
+}
+
+// devMark is set in a dev database, so that it cannot become production.
+const devMark = "dev"
+
+// Run starts the server and the demo application and waits for a signal.
+func (d *devCmd) Run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	dir, cleanUp, err := d.directory()
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	serverAt, err := listenLoopback(d.Port)
+	if err != nil {
+		return err
+	}
+	demoAt, err := listenLoopback(d.DemoPort)
+	if err != nil {
+		return err
+	}
+	info := &devInfo{Issuer: serverAt.url(), Demo: demoAt.url(), Dir: dir}
+	info.Metadata = info.Issuer + "/.well-known/openid-configuration"
+	server, err := d.server(ctx, info)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	demo, err := d.populate(ctx, server, info)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 4)
+	closeServer := serverAt.serve(loopbackOnly(server), failed)
+	closeDemo := demoAt.serve(demo, failed)
+	defer closeServer()
+	defer closeDemo()
+	if err := d.announce(info, serverAt, demoAt); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// directory returns where the database goes and notes it for "dev code".
+func (d *devCmd) directory() (dir string, cleanUp func(), err error) {
+	cleanUp = func() {}
+	if dir = d.Dir; dir == "" {
+		if dir, err = os.MkdirTemp("", "sallyport-dev-"); err != nil {
+			return "", nil, err
+		}
+		cleanUp = func() { _ = os.RemoveAll(dir) }
+	} else if err = os.MkdirAll(dir, 0o700); err != nil {
+		return "", nil, err
+	}
+	if err := os.Remove(filepath.Join(dir, "sallyport.db")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", nil, err
+	}
+	note, err := devNote()
+	if err != nil {
+		return "", nil, err
+	}
+	return dir, cleanUp, os.WriteFile(note, []byte(dir), 0o600)
+}
+
+// devNote is the file that names the directory of the dev server started last.
+func devNote() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = filepath.Join(os.TempDir(), "sallyport-"+strconv.Itoa(os.Getuid()))
+	}
+	dir := filepath.Join(cache, "sallyport")
+	return filepath.Join(dir, "dev"), os.MkdirAll(dir, 0o700)
+}
+
+func (d *devCmd) server(ctx context.Context, info *devInfo) (*sallyport.Server, error) {
+	key := make([]byte, 32)
+	rand.Read(key)
+	if err := keys.WriteKeyFile(keyPath(info.Dir), key); err != nil {
+		return nil, err
+	}
+	level := slog.LevelWarn
+	if d.Verbose {
+		level = slog.LevelInfo
+	}
+	server, err := sallyport.New(ctx, sallyport.Config{
+		Issuer: info.Issuer, Database: databasePath(info.Dir), MasterKey: key,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return server, server.Store().SetMeta(ctx, "mode", devMark)
+}
+
+func keyPath(dir string) string      { return filepath.Join(dir, "master.key") }
+func databasePath(dir string) string { return filepath.Join(dir, "sallyport.db") }
+
+// populate makes the users and the clients and returns the demo application.
+func (d *devCmd) populate(ctx context.Context, server *sallyport.Server, info *devInfo) (http.Handler, error) {
+	a := server.Admin()
+	for _, u := range []devUser{{Login: "mina", Name: "김미나", TOTP: true}, {Login: "joon", Name: "이준"}} {
+		u.Password = devPassword()
+		made, err := a.AddUser(ctx, admin.NewUser{Login: u.Login, Name: u.Name, Email: u.Login + "@example.com", Locale: "ko", Password: u.Password})
+		if err != nil {
+			return nil, err
+		}
+		if u.TOTP {
+			if _, u.RecoveryCodes, err = a.AddTOTP(ctx, made.ID); err != nil {
+				return nil, err
+			}
+		}
+		info.Users = append(info.Users, u)
+	}
+	info.Tutorial = devTutorial{ClientID: "tutorial", RedirectURI: d.TutorialRedirect}
+	var err error
+	if info.Tutorial.ClientSecret, err = a.AddClient(ctx, admin.Tutorial("tutorial", "Tutorial", d.TutorialRedirect)); err != nil {
+		return nil, err
+	}
+	client := admin.Web("demo", "Demo", info.Demo+"/callback")
+	client.PostLogoutRedirectURIs = []string{info.Demo + "/"}
+	secret, err := a.AddClient(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	return newDemo(ctx, info.Issuer, "demo", secret, info.Demo)
+}
+
+// devPassword is easy to type and new in each run.
+func devPassword() string { return strings.ToLower(rand.Text()[:4] + "-" + rand.Text()[:4] + "-" + rand.Text()[:4]) }
+
+func (d *devCmd) announce(info *devInfo, server, demo *loopback) error {
+	if d.Output == "json" {
+		return json.NewEncoder(os.Stdout).Encode(info)
+	}
+	if server.moved {
+		fmt.Printf("Port %d is taken; the server is on %d.\n", d.Port, server.port)
+	}
+	if demo.moved {
+		fmt.Printf("Port %d is taken; the demo application is on %d.\n", d.DemoPort, demo.port)
+	}
+	return printGuide(os.Stdout, info)
+}
+
+func printGuide(w io.Writer, info *devInfo) error {
+	mina, joon := info.Users[0], info.Users[1]
+	_, err := fmt.Fprintf(w, `
+Sallyport is running (for trying it out: fresh data, this machine only).
+
+  Open      %[1]s/login
+  Server    %[2]s
+
+  Sign in as
+    %-6[3]s password %[4]s   has an authenticator; its code:  sallyport dev code %[3]s
+    %-6[5]s password %[6]s   has no second factor yet, and is asked to set one up
+           (with go run:  go run ./cmd/sallyport dev code %[3]s)
+
+  Then try
+    a wrong code            it is refused, and the step stays
+    the same code twice     in a private window: it was used
+    a recovery code         %[7]s   works once
+    Cancel                  the application hears of it, and signs nobody in
+    %[1]s/login again       no questions while the session lasts
+
+  A program of your own, e.g. Python with Authlib
+    server_metadata_url     %[8]s
+    client_id               %[9]s
+    client_secret           %[10]s
+    redirect URI            %[11]s
+
+Ctrl-C ends it and removes the data.
+`, info.Demo, info.Issuer, mina.Login, mina.Password, joon.Login, joon.Password, mina.RecoveryCodes[0],
+		info.Metadata, info.Tutorial.ClientID, info.Tutorial.ClientSecret, info.Tutorial.RedirectURI)
+	return err
+}
+
+type codeCmd struct {
+	Login string `arg:"" help:"The user's login."`
+	Dir   string `help:"Directory of the dev server; the one started last if empty."`
+	Next  bool   `help:"The code of the next 30 seconds."`
+}
+
+// Run prints the code. It works on dev databases alone.
+func (c *codeCmd) Run() error {
+	ctx := context.Background()
+	dir := c.Dir
+	if dir == "" {
+		note, err := devNote()
+		if err != nil {
+			return err
+		}
+		noted, err := os.ReadFile(note)
+		if err != nil {
+			return fmt.Errorf("no dev server was started: %w", err)
+		}
+		dir = string(noted)
+	}
+	secret, err := devSecret(ctx, dir, c.Login)
+	if err != nil {
+		return err
+	}
+	step := time.Now().Unix() / 30
+	if c.Next {
+		step++
+	}
+	_, err = fmt.Println(authn.TOTPCode(secret, step, 6))
+	return err
+}
+
+// loopback is a port on 127.0.0.1 and, where there is one, ::1.
+type loopback struct {
+	port      int
+	moved     bool // it is not the port that was asked for
+	listeners []net.Listener
+}
+
+// portsToTry is how far a taken port may be passed over.
+const portsToTry = 20
+
+func listenLoopback(port int) (*loopback, error) {
+	var last error
+	for try := range portsToTry {
+		asked := port
+		if port != 0 {
+			asked += try
+		}
+		l, err := listenOn(asked)
+		if err == nil {
+			l.moved = port != 0 && try > 0
+			return l, nil
+		}
+		last = err
+	}
+	return nil, fmt.Errorf("no free port from %d on: %w", port, last)
+}
+
+func listenOn(port int) (*loopback, error) {
+	v4, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
+	l := &loopback{port: v4.Addr().(*net.TCPAddr).Port, listeners: []net.Listener{v4}}
+	v6, err := net.Listen("tcp6", net.JoinHostPort("::1", strconv.Itoa(l.port)))
+	switch {
+	case err == nil:
+		l.listeners = append(l.listeners, v6)
+	case errors.Is(err, syscall.EADDRINUSE):
+		_ = v4.Close()
+		return nil, err
+	}
+	return l, nil // a machine without IPv6 is a machine, too
+}
+
+func (l *loopback) url() string { return "http://localhost:" + strconv.Itoa(l.port) }
+
+func (l *loopback) serve(h http.Handler, failed chan<- error) (shutdown func()) {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
+	for _, listener := range l.listeners {
+		go func() {
+			if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}()
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		_ = s.Shutdown(ctx)
+	}
+}
+
+// loopbackOnly refuses what came through a proxy: dev is not to be reached from
+// outside.
+func loopbackOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via"} {
+			if r.Header.Get(name) != "" {
+				http.Error(w, "sallyport dev is for this machine only and answers no proxy", http.StatusMisdirectedRequest)
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// devSecret reads a user's TOTP secret, enrolled or under enrolment.
+func devSecret(ctx context.Context, dir, login string) ([]byte, error) {
+	db, sealer, err := openDev(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	key, err := authn.LoginKey(login)
+	if err != nil {
+		return nil, err
+	}
+	u, err := db.UserByLogin(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("user %q: %w", login, err)
+	}
+	list, err := db.Authenticators(ctx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range list {
+		if a.Kind == store.KindTOTP && !a.Disabled {
+			return sealer.Open(a.Secret, authn.SecretPlace(a.ID, u.ID))
+		}
+	}
+	w, err := db.Enrolling(ctx, u.ID)
+	if err != nil {
+		return nil, fmt.Errorf("user %q has no authenticator and is not setting one up: %w", login, err)
+	}
+	return sealer.Open(w.Secret, authn.SecretPlace(w.ID, u.ID))
+}

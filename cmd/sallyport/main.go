@@ -1,0 +1,37 @@
+// Command sallyport is the server and its tools.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Dev     devCommands `cmd:"" help:"Try it: a server with a fresh database, two users and a demo application, on this machine only."`
+	Version versionCmd  `cmd:"" help:"Print the version."`
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	version := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	_, err := fmt.Println("sallyport", version)
+	return err
+}
+
+func main() {
+	var c commands
+	parsed := kong.Parse(&c, kong.Name("sallyport"), kong.UsageOnError(),
+		kong.Description("OAuth 2.0 and OpenID Connect with second factors built in."))
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "sallyport:", err)
+		os.Exit(1)
+	}
+}

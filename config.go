@@ -1,0 +1,60 @@
+package sallyport
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config says what a Server is. Issuer, Database and MasterKey are needed;
+// the zero value of everything else is the default that its comment names.
+type Config struct {
+	// Issuer is the public URL, e.g. "https://id.example.com": https, or http on a
+	// loopback host. Its path is the prefix of every route.
+	Issuer string
+	// Database is the path of the SQLite file; made if it does not exist.
+	Database string
+	// MasterKey is the 32-byte secret that seals what must be recoverable and from
+	// which other keys are derived. It is not in the database.
+	MasterKey []byte
+
+	// SecondFactor says whether every sign-in needs one: SecondFactorRequired (the
+	// default) or SecondFactorOptional, which leaves it to the clients.
+	SecondFactor SecondFactor
+
+	// SessionIdle and SessionTTL end a session that is not used and every
+	// session: 1 h and 24 h (NIST SP 800-63B-4 §2.2.3).
+	SessionIdle, SessionTTL time.Duration
+
+	// InsecureNoLimits takes the limits per address away, for load tests.
+	InsecureNoLimits bool
+
+	// Log takes one record a request and every error; slog.Default() if nil.
+	Log *slog.Logger
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// SecondFactor says for whom a second factor is required.
+type SecondFactor string
+
+// The values of Config.SecondFactor.
+const (
+	SecondFactorRequired SecondFactor = "required" // also ""
+	SecondFactorOptional SecondFactor = "optional"
+)
+
+func (c Config) withDefaults() Config {
+	if c.SessionIdle == 0 {
+		c.SessionIdle = time.Hour
+	}
+	if c.SessionTTL == 0 {
+		c.SessionTTL = 24 * time.Hour
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

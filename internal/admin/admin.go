@@ -1,0 +1,93 @@
+// Package admin is what an operator can do: register people and clients. The
+// command line calls it, and whatever else an operator is given one day.
+package admin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// Admin does it.
+type Admin struct {
+	Store interface {
+		store.Clients
+		store.Users
+		store.Authenticators
+	}
+	Hasher *authn.Hasher
+	Sealer *keys.Sealer
+	Now    func() time.Time
+}
+
+// NewUser is a person to be registered.
+type NewUser struct {
+	Login    string // unique after case folding
+	Name     string
+	Email    string
+	Locale   string // "en", "ko" or ""
+	Password string
+}
+
+// AddUser registers a person, with the right to enrol a first authenticator.
+// The error of a login or password that is not acceptable says why;
+// store.ErrExists if the login is, or ever was, somebody's.
+func (a *Admin) AddUser(ctx context.Context, n NewUser) (*store.User, error) {
+	key, err := authn.LoginKey(n.Login)
+	if err != nil {
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	if err := authn.CheckNewPassword(n.Password, []string{"sallyport", n.Login, n.Email}); err != nil {
+		return nil, fmt.Errorf("password: %w", err)
+	}
+	hash, err := a.Hasher.Hash(ctx, n.Password)
+	if err != nil {
+		return nil, fmt.Errorf("hash password: %w", err)
+	}
+	u := &store.User{
+		ID: store.NewID(), Login: n.Login, LoginKey: key, Name: n.Name, Email: n.Email, Locale: n.Locale,
+		PasswordHash: hash, MayEnroll: true, CreatedAt: a.Now(),
+	}
+	return u, a.Store.CreateUser(ctx, u, a.event("user.created", u.ID, ""))
+}
+
+// AddTOTP enrols a TOTP and recovery codes for a user, in place of the user's
+// own first enrolment. The secret and the codes are not shown again.
+func (a *Admin) AddTOTP(ctx context.Context, userID string) (secret []byte, codes []string, err error) {
+	secret = authn.NewTOTPSecret()
+	totp := store.Authenticator{ID: store.NewID(), UserID: userID, Kind: store.KindTOTP, CreatedAt: a.Now()}
+	if totp.Secret, err = a.Sealer.Seal(secret, authn.SecretPlace(totp.ID, userID)); err != nil {
+		return nil, nil, fmt.Errorf("seal totp secret: %w", err)
+	}
+	if err := a.Store.CreateAuthenticator(ctx, totp, nil, a.event("authenticator.added", userID, totp.ID)); err != nil {
+		return nil, nil, fmt.Errorf("add totp: %w", err)
+	}
+	codes, set, hashes, err := a.Hasher.NewRecoverySet(ctx, userID, a.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	return secret, codes, a.Store.ReplaceRecoveryCodes(ctx, set, hashes, a.event("recovery.replaced", userID, set.ID))
+}
+
+// AddClient registers a client and returns its secret, "" for a public one. The
+// secret is not shown again.
+func (a *Admin) AddClient(ctx context.Context, c *oidc.Client) (secret string, err error) {
+	if !c.Public() {
+		var hash []byte
+		secret, hash = store.NewSecret()
+		c.SecretHashes = [][]byte{hash}
+	}
+	if err := c.Validate(); err != nil {
+		return "", fmt.Errorf("client %q: %w", c.ID, err)
+	}
+	return secret, a.Store.CreateClient(ctx, c, store.Event{At: a.Now(), Type: "client.created", ClientID: c.ID, Detail: c.Preset})
+}
+
+func (a *Admin) event(kind, userID, detail string) store.Event {
+	return store.Event{At: a.Now(), Type: kind, UserID: userID, Detail: detail}
+}

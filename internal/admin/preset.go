@@ -1,0 +1,40 @@
+package admin
+
+import "github.com/sallyport-id/sallyport/internal/oidc"
+
+// A preset is a set of visible fields, no more: what it makes can be read in
+// the client.
+
+// Web is an application with a server that keeps a secret. The operator's own
+// application asks for no consent.
+func Web(id, name string, redirectURIs ...string) *oidc.Client {
+	return &oidc.Client{
+		ID: id, Name: name, Preset: "web", RedirectURIs: redirectURIs,
+		AuthMethod:    oidc.AuthBasic,
+		GrantTypes:    []string{oidc.GrantAuthorizationCode, oidc.GrantRefreshToken},
+		ResponseTypes: []string{oidc.ResponseTypeCode},
+		ResponseModes: []string{oidc.ResponseModeQuery, oidc.ResponseModeFormPost},
+		Scopes:        []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeOfflineAccess},
+		MinLevel:      oidc.Level1FA,
+		SkipConsent:   true,
+	}
+}
+
+// Tutorial is the application of the tutorials: its request has no scope, nonce
+// or PKCE, and it takes any access token as proof that the second factor
+// happened. So it never gets one for less than level 2, has one redirect URI on
+// this machine, and no refresh token.
+func Tutorial(id, name, redirectURI string) *oidc.Client {
+	return &oidc.Client{
+		ID: id, Name: name, Preset: "tutorial", RedirectURIs: []string{redirectURI},
+		AuthMethod:           oidc.AuthBasic,
+		GrantTypes:           []string{oidc.GrantAuthorizationCode},
+		ResponseTypes:        []string{oidc.ResponseTypeCode},
+		ResponseModes:        []string{oidc.ResponseModeQuery},
+		Scopes:               []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail},
+		DefaultScope:         []string{oidc.ScopeProfile},
+		InsecureOptionalPKCE: true,
+		MinLevel:             oidc.Level2FA,
+		SkipConsent:          true,
+	}
+}

@@ -1,0 +1,63 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// Userinfo returns the claims that an access token opens (OpenID Connect Core
+// §5.3). It writes nothing. Errors are *oidc.Error for the client, anything else
+// for the log.
+func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, error) {
+	invalid := oidc.Errorf(oidc.InvalidToken, "the access token is invalid, expired or revoked")
+	id, hash, ok := parse(AccessPrefix, token)
+	if !ok {
+		return nil, invalid
+	}
+	access, grant, user, err := s.Store.AccessToken(ctx, id, hash, s.Now())
+	if err != nil {
+		return nil, notFoundIs(invalid, err)
+	}
+	c, err := s.Store.Client(ctx, grant.ClientID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, invalid
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load client: %w", err)
+	}
+	if _, err := s.Policy.Allows(c, user, grant.UserEpoch, evidence(grant)); err != nil {
+		return nil, invalid
+	}
+	if !oidc.HasScope(access.Scope, oidc.ScopeOpenID) {
+		return nil, oidc.Errorf(oidc.InsufficientScope, "the access token has no scope openid")
+	}
+	claims := oidc.UserClaims(access.Scope, grant.UserInfo, profile(user))
+	claims["sub"] = user.ID
+	return claims, nil
+}
+
+// profile is all that is known of a user, by the names of OpenID Connect Core
+// §5.1.
+func profile(u *store.User) map[string]any {
+	all := map[string]any{}
+	if len(u.Claims) > 0 {
+		_ = json.Unmarshal(u.Claims, &all) // checked when it was stored
+	}
+	own := map[string]any{"preferred_username": u.Login}
+	for name, value := range map[string]string{"name": u.Name, "email": u.Email, "locale": u.Locale} {
+		if value != "" {
+			own[name] = value
+		}
+	}
+	if u.Email != "" {
+		own["email_verified"] = u.EmailVerified
+	}
+	maps.Copy(all, own)
+	return all
+}

@@ -1,0 +1,143 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+// token is the token endpoint (RFC 6749 §3.2).
+func (s *server) token(w http.ResponseWriter, r *http.Request) error {
+	if wait := s.guessRate.full(address(r)); wait > 0 {
+		return tooMany(wait)
+	}
+	form, err := readForm(w, r)
+	if err != nil {
+		return s.machineError(w, r, err)
+	}
+	req, refusal := oidc.ParseTokenRequest(r.Header.Values("Authorization"), form)
+	if refusal != nil {
+		return s.machineError(w, r, refusal)
+	}
+	resp, err := s.Tokens.Serve(r.Context(), req, s.origin(r))
+	if err != nil {
+		return s.machineError(w, r, err)
+	}
+	return writeJSON(w, http.StatusOK, resp)
+}
+
+// userinfo is the UserInfo endpoint (OpenID Connect Core §5.3).
+func (s *server) userinfo(w http.ResponseWriter, r *http.Request) error {
+	if wait := s.guessRate.full(address(r)); wait > 0 {
+		return tooMany(wait)
+	}
+	form, err := readBearerForm(w, r)
+	if err != nil {
+		return s.bearerError(w, r, err)
+	}
+	token, refusal := oidc.ParseBearer(r.Header.Values("Authorization"), form)
+	if refusal != nil {
+		return s.bearerError(w, r, refusal)
+	}
+	claims, err := s.Tokens.Userinfo(r.Context(), token)
+	if err != nil {
+		return s.bearerError(w, r, err)
+	}
+	return writeJSON(w, http.StatusOK, claims)
+}
+
+// machineError answers an error of the token endpoint as JSON (RFC 6749 §5.2).
+func (s *server) machineError(w http.ResponseWriter, r *http.Request, err error) error {
+	var refusal *oidc.Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	status := http.StatusBadRequest
+	if refusal.Code == oidc.InvalidClient {
+		s.guessRate.take(address(r))
+		if r.Header.Get("Authorization") != "" {
+			status = http.StatusUnauthorized
+			w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
+		}
+	}
+	return writeError(w, status, refusal)
+}
+
+// bearerError answers an error of a protected resource (RFC 6750 §3).
+func (s *server) bearerError(w http.ResponseWriter, r *http.Request, err error) error {
+	var refusal *oidc.Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	if refusal.Code == oidc.InvalidToken {
+		s.guessRate.take(address(r))
+	}
+	w.Header().Set("WWW-Authenticate", oidc.BearerChallenge(refusal))
+	return writeError(w, oidc.BearerStatus(refusal), refusal)
+}
+
+func writeError(w http.ResponseWriter, status int, e *oidc.Error) error {
+	if e.Code == "" { // nothing was sent, so nothing was wrong with it
+		w.WriteHeader(status)
+		return nil
+	}
+	return writeJSON(w, status, struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description,omitempty"`
+	}{e.Code, e.Description})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("marshal answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	return nil
+}
+
+// document is an answer that is made once.
+type document struct {
+	body []byte
+	etag string
+}
+
+func (s *server) buildMetadata() (document, error) {
+	body, err := json.Marshal(oidc.NewMetadata(s.Tokens.Issuer))
+	return document{body: body, etag: keys.ETag(body)}, err
+}
+
+// discovery answers both kinds of metadata (OpenID Connect Discovery §4,
+// RFC 8414 §3).
+func (s *server) discovery(w http.ResponseWriter, r *http.Request) error {
+	return serveDocument(w, r, s.metadata, "application/json")
+}
+
+func (s *server) jwks(w http.ResponseWriter, r *http.Request) error {
+	body, etag := s.Keys.Load().JWKS()
+	return serveDocument(w, r, document{body, etag}, "application/jwk-set+json")
+}
+
+// serveDocument answers a public document that may be kept for five minutes.
+func serveDocument(w http.ResponseWriter, r *http.Request, d document, contentType string) error {
+	h := w.Header()
+	h.Set("ETag", d.etag)
+	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("Access-Control-Allow-Origin", "*")
+	if r.Header.Get("If-None-Match") == d.etag {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(d.body)))
+	_, _ = w.Write(d.body)
+	return nil
+}

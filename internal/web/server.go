@@ -1,0 +1,202 @@
+// Package web receives: routes, cookies, pages. It decides nothing: flow says
+// what the next step of a sign-in is, token answers machines, authn checks
+// people. Every handler has the same lines: load, check, record, redirect.
+package web
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/flow"
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/token"
+	"github.com/sallyport-id/sallyport/internal/web/page"
+)
+
+// Config is what the web layer is wired to. Every field is needed.
+type Config struct {
+	// Issuer is the server's public URL; its path is the prefix of every route.
+	Issuer  *url.URL
+	Flow    *flow.Engine
+	Checker *authn.Checker
+	Tokens  *token.Service
+	Keys    *keys.Ring
+	Store   interface {
+		store.Clients
+		store.Sessions
+		store.Audit
+	}
+	Pages *page.Renderer
+	// CSRFKey and KnownKey key the MACs of form tokens and of known-browser cookies.
+	CSRFKey, KnownKey []byte
+	Limits            Limits
+	Log               *slog.Logger
+	Now               func() time.Time
+}
+
+type server struct {
+	Config
+	base      string // path prefix, "" or "/id"
+	metadata  document
+	pageRate  *limiter
+	guessRate *limiter
+}
+
+// New returns the handler of the whole server.
+func New(c Config) (http.Handler, error) {
+	s := &server{Config: c, base: strings.TrimSuffix(c.Issuer.EscapedPath(), "/")}
+	s.pageRate = newLimiter(c.Limits.Pages, c.Now)
+	s.guessRate = newLimiter(c.Limits.Failures, c.Now)
+	var err error
+	if s.metadata, err = s.buildMetadata(); err != nil {
+		return nil, fmt.Errorf("build metadata: %w", err)
+	}
+	return s.wrap(s.routes())
+}
+
+// routes is every route of the server.
+func (s *server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, route := range []struct {
+		pattern string
+		handle  handler
+	}{
+		{"GET " + s.base + "/.well-known/openid-configuration", s.discovery},
+		{"GET /.well-known/oauth-authorization-server" + s.base, s.discovery},
+		{"GET " + s.base + "/jwks.json", s.jwks},
+		{"GET " + s.base + "/authorize", s.authorize},
+		{"POST " + s.base + "/authorize", s.formToQuery},
+		{"GET " + s.base + "/interaction/{id}", s.showInteraction},
+		{"POST " + s.base + "/interaction/{id}/{action}", s.answerInteraction},
+		{"POST " + s.base + "/token", s.token},
+		{"GET " + s.base + "/userinfo", s.userinfo},
+		{"POST " + s.base + "/userinfo", s.userinfo},
+		{"GET " + s.base + "/end_session", s.endSession},
+		{"POST " + s.base + "/end_session", s.formToQuery},
+		{"POST " + s.base + "/end_session/confirm", s.confirmEndSession},
+		{"GET " + s.base + "/assets/{name}", s.asset},
+		{"GET " + s.base + "/{$}", s.home},
+	} {
+		mux.Handle(route.pattern, s.handle(route.handle))
+	}
+	return mux
+}
+
+// handler answers a request, or returns why it did not; handle shows it.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+func (s *server) handle(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// The names of the cookies. Never "session": cookies ignore ports, and on
+// localhost it would overwrite the application's.
+const (
+	sessionCookie = "sallyport-session"
+	browserCookie = "sallyport-browser"
+	knownCookie   = "sallyport-known"
+)
+
+func (s *server) cookieName(name string) string {
+	if s.secure() {
+		return "__Host-" + name
+	}
+	return name
+}
+
+func (s *server) secure() bool { return s.Issuer.Scheme == "https" }
+
+// cookie returns a cookie's value, "" if there is none or it is not like ours.
+func (s *server) cookie(r *http.Request, name string) string {
+	found := r.CookiesNamed(s.cookieName(name))
+	if len(found) != 1 || len(found[0].Value) > 512 {
+		return ""
+	}
+	return found[0].Value
+}
+
+// setCookie sets a cookie for the browser session, or for the time that lasts.
+func (s *server) setCookie(w http.ResponseWriter, name, value string, lasts time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: s.cookieName(name), Value: value, Path: "/", MaxAge: int(lasts / time.Second),
+		HttpOnly: true, Secure: s.secure(), SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (s *server) dropCookie(w http.ResponseWriter, name string) {
+	http.SetCookie(w, &http.Cookie{
+		Name: s.cookieName(name), Path: "/", MaxAge: -1,
+		HttpOnly: true, Secure: s.secure(), SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// session returns the browser's live session, nil if there is none.
+func (s *server) session(r *http.Request) (*store.Session, error) {
+	value := s.cookie(r, sessionCookie)
+	if value == "" {
+		return nil, nil
+	}
+	return s.Flow.Session(r.Context(), value)
+}
+
+// formToken binds a form to this browser, interaction and session.
+func (s *server) formToken(r *http.Request, interaction, session string) string {
+	mac := hmac.New(sha256.New, s.CSRFKey)
+	for _, part := range []string{s.cookie(r, browserCookie), interaction, session} {
+		fmt.Fprintf(mac, "%d:%s", len(part), part)
+	}
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (s *server) formTokenIs(r *http.Request, got, interaction, session string) bool {
+	return hmac.Equal([]byte(got), []byte(s.formToken(r, interaction, session)))
+}
+
+func (s *server) origin(r *http.Request) flow.Origin {
+	return flow.Origin{Address: address(r).String(), RequestID: requestID(r.Context())}
+}
+
+// address is the peer's. Nothing that a header says is believed.
+func address(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.IPv4Unspecified()
+	}
+	return peer.Addr().Unmap()
+}
+
+type requestIDKey struct{}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// client returns the client of an id, nil if there is none that is active.
+func (s *server) client(r *http.Request, id string) (*oidc.Client, error) {
+	c, err := s.Store.Client(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && c.Disabled {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load client: %w", err)
+	}
+	return c, nil
+}

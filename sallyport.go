@@ -1,0 +1,142 @@
+// Package sallyport is a self-hosted OAuth 2.0 and OpenID Connect server with
+// second factors built in, as an http.Handler. The command sallyport is a thin
+// caller of it. Applications that sign people in with it use package rp.
+package sallyport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/flow"
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
+	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+	"github.com/sallyport-id/sallyport/internal/token"
+	"github.com/sallyport-id/sallyport/internal/web"
+	"github.com/sallyport-id/sallyport/internal/web/page"
+)
+
+// sweepEvery is how often expired rows are deleted.
+const sweepEvery = time.Minute
+
+// Server is a running server. It starts nothing that Close does not stop, sets
+// no global and reads no environment.
+type Server struct {
+	http.Handler
+	// Store and Admin are for the command that runs the server.
+	store  *sqlstore.Store
+	admin  *admin.Admin
+	config Config
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// New opens the database, makes the first signing keys if there are none, and
+// returns the server. ctx bounds the start only.
+func New(ctx context.Context, c Config) (*Server, error) {
+	c = c.withDefaults()
+	if err := oidc.CheckIssuer(c.Issuer); err != nil {
+		return nil, fmt.Errorf("sallyport: issuer: %w", err)
+	}
+	sealer, err := keys.NewSealer(c.MasterKey)
+	if err != nil {
+		return nil, fmt.Errorf("sallyport: master key: %w", err)
+	}
+	db, err := sqlstore.Open(ctx, sqlstore.Config{Path: c.Database})
+	if err != nil {
+		return nil, fmt.Errorf("sallyport: open database: %w", err)
+	}
+	s := &Server{store: db, config: c}
+	if err := s.wire(ctx, sealer); err != nil {
+		return nil, errors.Join(fmt.Errorf("sallyport: %w", err), db.Close())
+	}
+	background, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.done.Go(func() { s.sweep(background) })
+	return s, nil
+}
+
+// wire builds the parts and hands them to each other.
+func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
+	c := s.config
+	issuer, err := url.Parse(c.Issuer)
+	if err != nil {
+		return fmt.Errorf("issuer: %w", err)
+	}
+	ring, err := keys.LoadRing(ctx, s.store, sealer, c.Now())
+	if err != nil {
+		return fmt.Errorf("signing keys: %w", err)
+	}
+	pages, err := page.New(nil)
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	rules := policy.Policy{}
+	if c.SecondFactor == SecondFactorOptional {
+		rules.Level = oidc.Level1FA
+	}
+	hasher := authn.NewHasher(authn.HasherConfig{})
+	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, Now: c.Now}
+	engine := &flow.Engine{
+		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, Hint: tokens.HintSubject,
+		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,
+	}
+	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Now: c.Now}
+	s.Handler, err = web.New(web.Config{
+		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages,
+		Checker: &authn.Checker{Store: s.store, Hasher: hasher, Sealer: sealer, ThrottleKey: sealer.Derive("throttle"), Now: c.Now},
+		CSRFKey: sealer.Derive("csrf"), KnownKey: sealer.Derive("known browser"),
+		Limits: c.limits(), Log: c.Log, Now: c.Now,
+	})
+	return err
+}
+
+// limits are far above what a person does and far below what hurts.
+func (c Config) limits() web.Limits {
+	if c.InsecureNoLimits {
+		return web.Limits{}
+	}
+	return web.Limits{
+		Pages:    web.Rate{Burst: 200, Every: 50 * time.Millisecond},
+		Failures: web.Rate{Burst: 50, Every: time.Second},
+	}
+}
+
+// sweep deletes expired rows from time to time.
+func (s *Server) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.store.Sweep(ctx, s.config.Now()); err != nil && ctx.Err() == nil {
+			s.config.Log.ErrorContext(ctx, "sweep failed", "error", err)
+		}
+	}
+}
+
+// Close stops what New started and closes the database. Requests under way
+// should have ended before.
+func (s *Server) Close() error {
+	s.stop()
+	s.done.Wait()
+	return s.store.Close()
+}
+
+// Admin is what an operator can do, for the command that runs the server.
+func (s *Server) Admin() *admin.Admin { return s.admin }
+
+// Store is where the server keeps things, for the command that runs it.
+func (s *Server) Store() store.Store { return s.store }
