@@ -93,17 +93,20 @@ func ParseAuthorizationRequest(v url.Values) (r *AuthorizationRequest, shown, re
 	r.Display = p.text("display", 64)
 	r.IDTokenHint = p.text("id_token_hint", longestHint)
 	r.Claims = p.claims()
+	p.words("claims_locales") // there is one language of each claim
 	return r, proof.err, p.err
 }
 
 // unsupported refuses by name what would change the request's meaning if it
 // were ignored (OpenID Connect Core §3.1.2.6).
 func (p *params) unsupported() {
-	for name, code := range map[string]string{
-		"request": RequestNotSupported, "request_uri": RequestURINotSupported, "registration": RegistrationNotSupported,
+	for _, parameter := range [...]struct{ name, code string }{
+		{"request", RequestNotSupported},
+		{"request_uri", RequestURINotSupported},
+		{"registration", RegistrationNotSupported},
 	} {
-		if len(p.values[name]) > 0 && p.values.Get(name) != "" {
-			p.fail(Errorf(code, "%s is not supported", name))
+		if slices.ContainsFunc(p.values[parameter.name], func(value string) bool { return value != "" }) {
+			p.fail(Errorf(parameter.code, "%s is not supported", parameter.name))
 		}
 	}
 }
@@ -166,6 +169,7 @@ func (p *params) prompt() (set PromptSet) {
 	}
 	if set.None && len(words) > 1 {
 		p.fail(Errorf(InvalidRequest, "prompt none stands alone"))
+		return PromptSet{}
 	}
 	return set
 }
@@ -196,19 +200,26 @@ func (p *params) challenge() (challenge, method string) {
 		p.fail(Errorf(InvalidRequest, "code_challenge is missing"))
 	case method != "S256":
 		p.fail(Errorf(InvalidRequest, "code_challenge_method must be S256"))
-	case len(challenge) != 43 || strings.ContainsFunc(challenge, notBase64URL):
+	case !challengeForm(challenge):
 		p.fail(Errorf(InvalidRequest, "code_challenge is not a SHA-256 in base64url"))
 	}
 	return challenge, method
 }
 
-func notBase64URL(r rune) bool {
-	return !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
-}
-
 // Check asks whether the client may make the request, and puts the client's
 // defaults where the request says nothing. The redirect URI is proven before.
 func (r *AuthorizationRequest) Check(c *Client) *Error {
+	r.applyDefaults(c)
+	r.dropOfflineAccess(c)
+	for _, check := range []func(*Client) *Error{r.checkGrant, r.checkResponse, r.checkScope, r.checkPKCE} {
+		if err := check(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *AuthorizationRequest) applyDefaults(c *Client) {
 	if r.ResponseMode == "" {
 		r.ResponseMode = ResponseModeQuery
 	}
@@ -221,13 +232,6 @@ func (r *AuthorizationRequest) Check(c *Client) *Error {
 	if names, _ := r.RequestedACR(); len(names) == 0 {
 		r.ACRValues = c.DefaultACRValues
 	}
-	for _, check := range []func(*Client) *Error{r.checkGrant, r.checkResponse, r.checkScope, r.checkPKCE} {
-		if err := check(c); err != nil {
-			return err
-		}
-	}
-	r.dropOfflineAccess(c)
-	return nil
 }
 
 func (r *AuthorizationRequest) checkGrant(c *Client) *Error {
@@ -249,10 +253,11 @@ func (r *AuthorizationRequest) checkResponse(c *Client) *Error {
 }
 
 // checkScope refuses scopes that are not registered: to ignore one would leave
-// the client to find out later (RFC 6749 §3.3 allows both).
+// the client to find out later. RFC 6749 §3.3 allows both, OpenID Connect Core
+// §3.1.2.1 would rather have them ignored: docs/divergences.md.
 func (r *AuthorizationRequest) checkScope(c *Client) *Error {
 	if len(r.Scope) == 0 {
-		return Errorf(InvalidScope, "scope is missing, and the client has no default")
+		return Errorf(InvalidScope, "scope asks for nothing, and the client has no default")
 	}
 	for _, scope := range r.Scope {
 		if !slices.Contains(c.Scopes, scope) {
@@ -271,8 +276,9 @@ func (r *AuthorizationRequest) checkPKCE(c *Client) *Error {
 	return nil
 }
 
-// dropOfflineAccess ignores offline_access where it has no effect: without
-// consent, or without the refresh grant (OpenID Connect Core §11).
+// dropOfflineAccess ignores offline_access where it cannot have an effect:
+// without the user's consent, which only the operator's own applications skip,
+// or without the refresh grant (OpenID Connect Core §11).
 func (r *AuthorizationRequest) dropOfflineAccess(c *Client) {
 	if !slices.Contains(c.GrantTypes, GrantRefreshToken) || !r.Prompt.Consent && !c.SkipConsent {
 		r.Scope = slices.DeleteFunc(r.Scope, func(s string) bool { return s == ScopeOfflineAccess })

@@ -12,6 +12,8 @@ const (
 	longestParam  = 4096
 	longestClaims = 16 << 10
 	longestHint   = 16 << 10 // an ID token
+
+	mostWords = 128 // in a list of words
 )
 
 // params reads parameters one by one and keeps the first thing that was wrong.
@@ -40,17 +42,25 @@ func (p *params) text(name string, longest int) string {
 	return ""
 }
 
-// words returns a parameter that is a list of words.
+// words returns a parameter that is a list of words, with spaces between them
+// and nothing else (RFC 6749 §3.3).
 func (p *params) words(name string) []string {
-	return strings.Fields(p.text(name, longestParam))
+	words := strings.FieldsFunc(p.text(name, longestParam), func(r rune) bool { return r == ' ' })
+	if len(words) > mostWords {
+		p.fail(Errorf(InvalidRequest, "%s has more than %d words", name, mostWords))
+		return nil
+	}
+	return words
 }
 
+// fail keeps the first error: the order of reading is the order of answering.
 func (p *params) fail(err *Error) {
 	if p.err == nil {
 		p.err = err
 	}
 }
 
+// printable: valid UTF-8 without control characters.
 func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return r < 0x20 || r >= 0x7f && r < 0xa0

@@ -147,21 +147,3 @@ func CheckSecret(c *Client, auth ClientAuth) *Error {
 	}
 	return nil
 }
-
-// verifierForm: 43 to 128 unreserved characters (RFC 7636 §4.1).
-func verifierForm(v string) bool {
-	return len(v) >= 43 && len(v) <= 128 && !strings.ContainsFunc(v, func(r rune) bool {
-		return notBase64URL(r) && r != '.' && r != '~'
-	})
-}
-
-// CheckVerifier reports whether a code verifier fits the challenge of the
-// authorization request: neither without the other (RFC 7636 §4.6, RFC 9700
-// §4.8.2).
-func CheckVerifier(challenge, verifier string) bool {
-	if challenge == "" || verifier == "" {
-		return challenge == verifier
-	}
-	sum := sha256.Sum256([]byte(verifier))
-	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
-}

@@ -44,8 +44,8 @@ func samples() map[string]Page {
 		"recovery":          SecondFactor{Frame: at("second_factor", true, false), Method: "recovery", HasTOTP: true, HasRecovery: true, RecoveryLeft: 9},
 		"enroll":            Enroll{Frame: at("enroll", true, false), QR: qr, Key: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
 		"enroll_again":      Enroll{Frame: failed(at("enroll", true, false), "error.code", nil), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com", Reset: true},
-		"save_codes":        SaveCodes{Frame: at("save_codes", true, true), Codes: []string{"7k3m-9q2x-hv5t", "c8wd-4n6r-pj2y", "x5tz-h7kb-2m9q", "f3vg-8s6d-kw4n", "r9pj-2c7x-5hzt", "b6mk-q4w8-d3vn", "y2sg-7t5f-9rkx", "n8hc-3z6p-jq4w", "d5vk-9m2b-t7sr", "w4xf-6g8n-c3hy"}},
-		"save_codes_error":  SaveCodes{Frame: failed(at("save_codes", true, true), "error.saved_required", nil), Codes: []string{"7k3m-9q2x-hv5t"}},
+		"save_codes":        SaveCodes{Frame: at("save_codes", true, true), Codes: []string{"fk6s-y954-1sj3-eqhb", "6gd1-ghca-kjq5-nrfb", "fyh5-k0jk-ctvj-vwae", "kg25-2xhy-n9c4-tcwh", "bpvm-cm63-ehf7-nbjx", "12p5-jm1m-jm9t-4jcw", "j8gr-an0q-2xaq-qj6w", "dvd7-333a-92zf-m27j", "tcyc-fwtz-2etw-fvdz", "c22g-gfde-tg9m-3m7s"}},
+		"save_codes_error":  SaveCodes{Frame: failed(at("save_codes", true, true), "error.saved_required", nil), Codes: []string{"7k3m-9q2x-hv5t-c8wd"}},
 		"consent":           Consent{Frame: at("consent", true, true), Scopes: []string{"openid", "profile", "email", "offline_access", "orders:read"}, RedirectHost: "shop.example.com", Remember: true},
 		"consent_each_time": Consent{Frame: at("consent", true, true), Scopes: []string{"openid", "address", "phone"}, RedirectHost: "shop.example.com"},
 		"form_post":         FormPost{Frame: Frame{Client: "Paper Shop"}, URL: "https://shop.example.com/callback?from=id", Fields: []Field{{"code", "abc.def"}, {"state", `"&<x>`}, {"iss", "https://id.example.com"}}},
@@ -59,7 +59,9 @@ func samples() map[string]Page {
 	detailed := message("invalid_request")
 	detailed.Detail = "redirect_uri is not registered"
 	m["message_invalid_request"] = detailed
-	m["message_no_second_factor"] = Message{Frame: at("refuse", true, false), Code: "no_second_factor", BackURL: "https://shop.example.com/callback?error=access_denied", BackLabel: "Paper Shop"}
+	refused := at("refuse", true, false)
+	refused.Cancellable = false
+	m["message_no_second_factor"] = Message{Frame: refused, Code: "no_second_factor", BackURL: "https://shop.example.com/callback?error=access_denied", BackLabel: "Paper Shop"}
 	m["message_home"] = Message{Code: "home"}
 	return m
 }

@@ -49,10 +49,11 @@
 
   all("button[data-show]", function (button) {
     var input = document.getElementById(button.getAttribute("data-show"));
-    var show = button.textContent, hide = button.getAttribute("data-hide-text");
+    var show = button.textContent, showLabel = button.getAttribute("aria-label");
     function set(visible) {
       input.type = visible ? "text" : "password";
-      button.textContent = visible ? hide : show;
+      button.textContent = visible ? button.getAttribute("data-hide") : show;
+      button.setAttribute("aria-label", visible ? button.getAttribute("data-hide-label") : showLabel);
     }
     button.addEventListener("click", function () { set(input.type === "password"); });
     input.form.addEventListener("submit", function () { set(false); });
