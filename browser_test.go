@@ -245,11 +245,18 @@ func (b *browser) answer(v *view, action string, typed ...string) *view {
 	for i := 0; i < len(typed); i += 2 {
 		fields.Set(typed[i], typed[i+1])
 	}
-	path := v.path
-	for _, a := range []string{"password", "totp", "recovery", "enroll", "saved", "consent", "cancel", "switch"} {
-		path = strings.TrimSuffix(path, "/"+a)
-	}
-	return b.post(path+"/"+action, fields)
+	return b.post(v.page()+"/"+action, fields)
+}
+
+// page is the interaction's path.
+func (v *view) page() string {
+	return regexp.MustCompile(`^/interaction/[^/]+`).FindString(v.path)
+}
+
+// recover tries the other way: a recovery code.
+func (b *browser) recover(v *view, code string) *view {
+	b.t.Helper()
+	return b.answer(b.get(v.page()+"?method=recovery").mustStep("second_factor", 200), "recovery", "code", code)
 }
 
 func (v *view) step() string {

@@ -73,7 +73,7 @@ func (r *AuthorizationRequest) RequestedACR() (names []string, essential bool) {
 // parameters: it goes to the redirect URI, once that is proven to be the client's.
 func ParseAuthorizationRequest(v url.Values) (r *AuthorizationRequest, shown, redirected *Error) {
 	proof := params{values: v}
-	r = &AuthorizationRequest{ClientID: proof.text("client_id", 256), RedirectURI: proof.text("redirect_uri", 2048)}
+	r = &AuthorizationRequest{ClientID: proof.text("client_id", longestID), RedirectURI: proof.text("redirect_uri", 2048)}
 	if r.ClientID == "" {
 		proof.fail(Errorf(InvalidRequest, "client_id is missing"))
 	}

@@ -6,31 +6,41 @@ import (
 	"strings"
 )
 
-// ParseBearer returns the access token of a request: in the Authorization header
-// or in the body, never in the query, and not in both (RFC 6750 §2). Without any
-// the error has no code.
+// longestToken bounds an access token, in bytes.
+const longestToken = 4096
+
+// ParseBearer returns the access token of a request: from its Authorization
+// headers or from its body, never from a query, and not from both (RFC 6750 §2).
+// A request that sends none gets an error without a code, which tells the client
+// no more than that a token is needed (RFC 6750 §3.1).
 func ParseBearer(authorization []string, form url.Values) (string, *Error) {
 	p := params{values: form}
-	body := p.text("access_token", 1024)
-	if p.err != nil {
+	token := p.text("access_token", longestToken)
+	switch {
+	case p.err != nil:
 		return "", p.err
-	}
-	if len(authorization) == 0 {
-		if body == "" {
+	case len(authorization) > 1 || len(authorization) == 1 && token != "":
+		return "", Errorf(InvalidRequest, "the access token is sent in more than one way")
+	case len(authorization) == 1:
+		scheme, rest, _ := strings.Cut(authorization[0], " ")
+		if !strings.EqualFold(scheme, "Bearer") {
 			return "", &Error{}
 		}
-		return body, nil
-	}
-	scheme, token, ok := strings.Cut(authorization[0], " ")
-	switch {
-	case len(authorization) > 1 || body != "":
-		return "", Errorf(InvalidRequest, "the access token is sent more than once")
-	case !strings.EqualFold(scheme, "Bearer"):
+		token = strings.Trim(rest, " ")
+	case token == "":
 		return "", &Error{}
-	case !ok || token == "" || len(token) > 1024:
+	}
+	if len(token) > longestToken || !bearerForm(token) {
 		return "", Errorf(InvalidToken, "the access token is malformed")
 	}
 	return token, nil
+}
+
+// bearerForm: the characters of b64token (RFC 6750 §2.1).
+func bearerForm(token string) bool {
+	return token != "" && !strings.ContainsFunc(token, func(r rune) bool {
+		return notBase64URL(r) && !strings.ContainsRune(".~+/=", r)
+	})
 }
 
 // BearerStatus is the HTTP status of a protected resource's error (RFC 6750 §3.1).
@@ -47,8 +57,12 @@ func BearerStatus(e *Error) int {
 // BearerChallenge is the WWW-Authenticate header of a protected resource's
 // error (RFC 6750 §3).
 func BearerChallenge(e *Error) string {
-	if e.Code == "" {
-		return "Bearer"
+	challenge := `Bearer realm="sallyport"` // the scheme must be followed by a parameter
+	if e.Code != "" {
+		challenge += `, error="` + e.Code + `"`
 	}
-	return `Bearer error="` + e.Code + `", error_description="` + e.Description + `"`
+	if e.Description != "" {
+		challenge += `, error_description="` + e.Description + `"` // Errorf leaves no quotes in it
+	}
+	return challenge
 }

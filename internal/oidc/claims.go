@@ -23,9 +23,13 @@ func (p *params) claims() ClaimsRequest {
 // mostClaims bounds the claims that one request names.
 const mostClaims = 100
 
-// ParseClaims reads a claims parameter (OpenID Connect Core §5.5). Members that
-// it does not know are ignored; a name that stands twice is refused.
+// ParseClaims reads a claims parameter of at most 16 KiB (OpenID Connect Core
+// §5.5). Members that it does not know are ignored; a name that stands twice is
+// refused. It looks three objects deep: what lies below is skipped, not built.
 func ParseClaims(text string) (c ClaimsRequest, err error) {
+	if len(text) > longestClaims {
+		return c, errors.New("oidc: the claims are too long")
+	}
 	members, err := object([]byte(text))
 	if err != nil {
 		return c, err
@@ -40,7 +44,7 @@ func ParseClaims(text string) (c ClaimsRequest, err error) {
 }
 
 func parseClaimSet(raw json.RawMessage) (map[string]ClaimRequest, error) {
-	if raw == nil || string(raw) == "null" {
+	if isNull(raw) {
 		return nil, nil
 	}
 	members, err := object(raw)
@@ -52,17 +56,43 @@ func parseClaimSet(raw json.RawMessage) (map[string]ClaimRequest, error) {
 	}
 	set := make(map[string]ClaimRequest, len(members))
 	for name, member := range members {
-		if set[name], err = parseClaim(member); err != nil {
+		claim, err := parseClaim(member)
+		if err == nil {
+			err = claim.decides(name)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("oidc: claim %q: %w", name, err)
 		}
+		set[name] = claim.ClaimRequest
 	}
 	return set, nil
 }
 
-// parseClaim reads what is asked of one claim. Values that are no strings are of
-// no claim that is looked at, and ignored.
-func parseClaim(raw json.RawMessage) (c ClaimRequest, err error) {
-	if string(raw) == "null" {
+// claim is a claim as it was read, and whether some of its values were not.
+type claim struct {
+	ClaimRequest
+	conditional bool // value or values is there
+	incomplete  bool // a value is not a string
+}
+
+// decides refuses what could not be honoured of the claims that decide who may
+// sign in, and how: left out in silence, they would let another in.
+func (c claim) decides(name string) error {
+	switch {
+	case name != "acr" && name != "sub":
+		return nil
+	case c.incomplete || c.conditional && len(c.Values) == 0:
+		return errors.New("value is not a string")
+	case name == "sub" && len(c.Values) > 1:
+		return errors.New("a request is about one user")
+	}
+	return nil
+}
+
+// parseClaim reads what is asked of one claim. Values that are no strings are
+// ignored: of no claim that may have others are they looked at.
+func parseClaim(raw json.RawMessage) (c claim, err error) {
+	if isNull(raw) {
 		return c, nil
 	}
 	members, err := object(raw)
@@ -71,28 +101,38 @@ func parseClaim(raw json.RawMessage) (c ClaimRequest, err error) {
 	}
 	if essential := members["essential"]; essential != nil {
 		if err := json.Unmarshal(essential, &c.Essential); err != nil {
-			return c, err
+			return c, errors.New("essential is not a boolean")
 		}
 	}
-	if value := members["value"]; value != nil {
-		var s string
-		if json.Unmarshal(value, &s) == nil {
-			c.Values = append(c.Values, s)
+	var values []json.RawMessage
+	if list := members["values"]; !isNull(list) {
+		if err := json.Unmarshal(list, &values); err != nil {
+			return c, errors.New("values is not an array")
 		}
+		c.conditional = true
 	}
-	if values := members["values"]; values != nil {
-		var list []any
-		if err := json.Unmarshal(values, &list); err != nil {
-			return c, err
-		}
-		for _, v := range list {
-			if s, ok := v.(string); ok {
-				c.Values = append(c.Values, s)
-			}
-		}
+	if value := members["value"]; !isNull(value) {
+		values = append(values, value)
+		c.conditional = true
 	}
+	c.read(values)
 	return c, nil
 }
+
+func (c *claim) read(values []json.RawMessage) {
+	for _, raw := range values {
+		var s string
+		if isNull(raw) || json.Unmarshal(raw, &s) != nil || !printable(s) {
+			c.incomplete = true
+			continue
+		}
+		c.Values = append(c.Values, s)
+	}
+}
+
+// isNull: a member that is null is asked for without conditions, as is one that
+// is not there.
+func isNull(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
 
 // object reads a JSON object with exact names, each once: encoding/json folds
 // case and lets the last of two win (RFC 8725 §2.4).
@@ -108,8 +148,8 @@ func object(raw []byte) (map[string]json.RawMessage, error) {
 			return nil, err
 		}
 		key := name.(string) // between { and } only names come here
-		if _, twice := members[key]; twice {
-			return nil, fmt.Errorf("oidc: member %q stands twice", key)
+		if _, twice := members[key]; twice || !printable(key) {
+			return nil, fmt.Errorf("oidc: member %q stands twice or is not text", key)
 		}
 		var member json.RawMessage
 		if err := d.Decode(&member); err != nil {

@@ -20,12 +20,13 @@ type EndSessionRequest struct {
 	LogoutHint            string
 }
 
-// ParseEndSessionRequest reads a logout request.
+// ParseEndSessionRequest reads a logout request. No error of it is redirected:
+// the hint, which proves where to, is not looked at here.
 func ParseEndSessionRequest(v url.Values) (*EndSessionRequest, *Error) {
 	p := params{values: v}
 	r := &EndSessionRequest{
 		IDTokenHint:           p.text("id_token_hint", longestHint),
-		ClientID:              p.text("client_id", 256),
+		ClientID:              p.text("client_id", longestID),
 		PostLogoutRedirectURI: p.text("post_logout_redirect_uri", 2048),
 		State:                 p.text("state", longestParam),
 		UILocales:             p.words("ui_locales"),
@@ -46,18 +47,11 @@ func (r *EndSessionRequest) Check(c *Client) *Error {
 	return nil
 }
 
-// ReturnURL is where the user goes afterwards, with the state.
+// ReturnURL is where the user goes afterwards, with the state
+// (RP-Initiated Logout §3). Check proves it before.
 func (r *EndSessionRequest) ReturnURL() string {
 	if r.State == "" {
 		return r.PostLogoutRedirectURI
 	}
-	u, err := url.Parse(r.PostLogoutRedirectURI)
-	if err != nil {
-		return r.PostLogoutRedirectURI
-	}
-	if u.RawQuery != "" {
-		u.RawQuery += "&"
-	}
-	u.RawQuery += "state=" + url.QueryEscape(r.State)
-	return u.String()
+	return withQuery(r.PostLogoutRedirectURI, []Field{{"state", r.State}})
 }

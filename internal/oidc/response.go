@@ -17,7 +17,8 @@ type AuthorizationResponse struct {
 // Field is a parameter of a response.
 type Field struct{ Name, Value string }
 
-// Fields are the parameters in order.
+// Fields are the parameters in order, as the form_post mode sends them (OAuth
+// 2.0 Form Post Response Mode §2). A response with an error never has a code.
 func (r AuthorizationResponse) Fields() []Field {
 	var fields []Field
 	if r.Error != nil {
@@ -35,18 +36,26 @@ func (r AuthorizationResponse) Fields() []Field {
 }
 
 // RedirectURL is the redirect URI with the parameters in its query; what was
-// there stays.
+// there stays (RFC 6749 §3.1.2). The URI must be proven to be the client's.
 func (r AuthorizationResponse) RedirectURL(redirectURI string) string {
+	return withQuery(redirectURI, r.Fields())
+}
+
+// withQuery appends parameters to a URI that has no fragment, and changes not a
+// byte of it.
+func withQuery(uri string, fields []Field) string {
 	var b strings.Builder
-	b.WriteString(redirectURI)
-	separator := byte('?')
-	if strings.Contains(redirectURI, "?") {
-		separator = '&'
+	b.WriteString(uri)
+	separator := "?"
+	switch {
+	case strings.HasSuffix(uri, "?"), strings.HasSuffix(uri, "&"):
+		separator = ""
+	case strings.Contains(uri, "?"):
+		separator = "&"
 	}
-	for _, f := range r.Fields() {
-		b.WriteByte(separator)
-		b.WriteString(f.Name + "=" + url.QueryEscape(f.Value))
-		separator = '&'
+	for _, f := range fields {
+		b.WriteString(separator + f.Name + "=" + url.QueryEscape(f.Value))
+		separator = "&"
 	}
 	return b.String()
 }

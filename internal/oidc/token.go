@@ -13,13 +13,18 @@ import (
 type Secret string
 
 // LogValue keeps the secret out of logs.
-func (Secret) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // String keeps the secret out of messages.
-func (Secret) String() string { return "[redacted]" }
+func (Secret) String() string { return redacted }
 
 // GoString keeps the secret out of %#v.
-func (Secret) GoString() string { return "[redacted]" }
+func (Secret) GoString() string { return redacted }
+
+// MarshalText keeps the secret out of JSON.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+const redacted = "[redacted]"
 
 // ClientAuth is how a client says who it is (RFC 6749 §2.3).
 type ClientAuth struct {
@@ -39,8 +44,17 @@ type TokenRequest struct {
 	Scope        []string
 }
 
+// LogValue leaves out the code, the verifier and the token.
+func (r TokenRequest) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("client_id", r.Auth.ID), slog.String("grant_type", r.GrantType))
+}
+
+// String leaves out the code, the verifier and the token.
+func (r TokenRequest) String() string { return r.GrantType + " of " + r.Auth.ID }
+
 // ParseTokenRequest reads a token request from its Authorization headers and its
-// body.
+// body (never the query). It proves nothing: see CheckSecret. An unknown
+// grant_type is not its business.
 func ParseTokenRequest(authorization []string, form url.Values) (*TokenRequest, *Error) {
 	p := params{values: form}
 	r := &TokenRequest{
@@ -52,12 +66,16 @@ func ParseTokenRequest(authorization []string, form url.Values) (*TokenRequest, 
 		Scope:        p.scope(),
 	}
 	r.Auth = p.clientAuth(authorization)
+	if p.err == nil {
+		p.err = r.missing()
+	}
 	if p.err != nil {
 		return nil, p.err
 	}
-	return r, r.missing()
+	return r, nil
 }
 
+// missing: what each grant cannot do without (RFC 6749 §4.1.3, §6).
 func (r *TokenRequest) missing() *Error {
 	switch {
 	case r.GrantType == "":
@@ -72,37 +90,49 @@ func (r *TokenRequest) missing() *Error {
 	return nil
 }
 
-// clientAuth reads exactly one way of client authentication.
+// clientAuth reads exactly one way of client authentication (RFC 6749 §2.3).
 func (p *params) clientAuth(authorization []string) ClientAuth {
-	id, secret := p.text("client_id", 256), p.text("client_secret", 512)
-	if len(authorization) == 0 {
-		switch {
-		case id == "":
-			p.fail(Errorf(InvalidClient, "client authentication is missing"))
-		case secret == "":
-			return ClientAuth{Method: AuthNone, ID: id}
-		}
+	id, secret := p.text("client_id", longestID), p.text("client_secret", longestSecret)
+	assertion := p.text("client_assertion", longestHint) != "" || p.text("client_assertion_type", longestParam) != ""
+	header := len(authorization) > 0
+	switch {
+	case len(authorization) > 1 || header && secret != "" || assertion && (header || secret != ""):
+		p.fail(Errorf(InvalidRequest, "the client authenticates in more than one way"))
+	case assertion:
+		p.fail(Errorf(InvalidClient, "client_assertion is not supported"))
+	case header:
+		return p.basic(authorization[0], id)
+	case id == "":
+		p.fail(Errorf(InvalidClient, "client authentication is missing"))
+	case secret != "":
 		return ClientAuth{Method: AuthPost, ID: id, Secret: Secret(secret)}
 	}
-	auth, ok := ParseBasic(authorization[0])
+	return ClientAuth{Method: AuthNone, ID: id}
+}
+
+// basic reads the header; a client_id in the body must say the same.
+func (p *params) basic(header, id string) ClientAuth {
+	auth, ok := ParseBasic(header)
 	switch {
-	case len(authorization) > 1:
-		p.fail(Errorf(InvalidRequest, "Authorization is sent more than once"))
 	case !ok:
 		p.fail(Errorf(InvalidClient, "the Authorization header is not Basic credentials"))
-	case secret != "":
-		p.fail(Errorf(InvalidRequest, "the client authenticates in two ways"))
 	case id != "" && id != auth.ID:
 		p.fail(Errorf(InvalidClient, "client_id is not the authenticated client's"))
 	}
 	return auth
 }
 
+const (
+	longestID     = 256
+	longestSecret = 512
+)
+
 // ParseBasic reads a Basic Authorization header (RFC 6749 §2.3.1). Ids and
-// secrets of ours are the same bytes form-encoded and raw, so both are read.
+// secrets of Sallyport's are the same bytes form-encoded and raw, so both are
+// read: what cannot be decoded is taken as it is.
 func ParseBasic(header string) (ClientAuth, bool) {
 	scheme, encoded, ok := strings.Cut(header, " ")
-	if !ok || !strings.EqualFold(scheme, "Basic") || len(encoded) > 1024 {
+	if !ok || !strings.EqualFold(scheme, "Basic") || len(encoded) > longestParam {
 		return ClientAuth{}, false
 	}
 	plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
@@ -110,10 +140,11 @@ func ParseBasic(header string) (ClientAuth, bool) {
 		return ClientAuth{}, false
 	}
 	id, secret, ok := strings.Cut(string(plain), ":")
-	if !ok || id == "" || !printable(string(plain)) {
+	id, secret = formDecoded(id), formDecoded(secret)
+	if !ok || id == "" || len(id) > longestID || len(secret) > longestSecret || !printable(id+secret) {
 		return ClientAuth{}, false
 	}
-	return ClientAuth{Method: AuthBasic, ID: formDecoded(id), Secret: Secret(formDecoded(secret))}, true
+	return ClientAuth{Method: AuthBasic, ID: id, Secret: Secret(secret)}, true
 }
 
 func formDecoded(s string) string {
