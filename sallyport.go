@@ -140,3 +140,6 @@ func (s *Server) Admin() *admin.Admin { return s.admin }
 
 // Store is where the server keeps things, for the command that runs it.
 func (s *Server) Store() store.Store { return s.store }
+
+// Commits is the number of database transactions since the start.
+func (s *Server) Commits() int64 { return s.store.Commits() }

@@ -1,0 +1,165 @@
+package sallyport_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+// serve answers a request without a socket.
+func (r *rig) serve(req *http.Request) *httptest.ResponseRecorder {
+	req.Host = strings.TrimPrefix(r.issuer, "http://")
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, req)
+	return w
+}
+
+func (r *rig) formRequest(client, form string) *http.Request {
+	req := httptest.NewRequest("POST", "/token", strings.NewReader(form))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(client, r.secret[client])
+	return req
+}
+
+// perOp reports the commits of each operation.
+func (r *rig) perOp(b *testing.B, before int64) {
+	b.ReportMetric(float64(r.Commits()-before)/float64(b.N), "commits/op")
+}
+
+// BenchmarkCodeFlow is authorize and token with a session already there.
+func BenchmarkCodeFlow(b *testing.B) {
+	for _, alg := range []string{"ES256", "RS256"} {
+		b.Run(alg, func(b *testing.B) {
+			r := newRig(b)
+			c, err := r.Store().Client(b.Context(), "web")
+			if err != nil {
+				b.Fatal(err)
+			}
+			c.IDTokenAlg = alg
+			if err := r.Store().UpdateClient(b.Context(), c); err != nil {
+				b.Fatal(err)
+			}
+			signedIn := r.browser()
+			signedIn.signIn(r.mina, signedIn.authorize("web")).mustCode()
+			cookie := signedIn.session()
+			query := url.Values{"response_type": {"code"}, "client_id": {"web"}, "redirect_uri": {callback}, "state": {"st"}, "scope": {"openid"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}.Encode()
+			before := r.Commits()
+			b.ReportAllocs()
+			for b.Loop() {
+				req := httptest.NewRequest("GET", "/authorize?"+query, nil)
+				req.AddCookie(cookie)
+				to, err := url.Parse(r.serve(req).Header().Get("Location"))
+				if err != nil || to.Query().Get("code") == "" {
+					b.Fatal(to, err)
+				}
+				form := url.Values{"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "redirect_uri": {callback}, "code_verifier": {verifier}}
+				if w := r.serve(r.formRequest("web", form.Encode())); w.Code != 200 {
+					b.Fatal(w.Body)
+				}
+			}
+			r.perOp(b, before)
+		})
+	}
+}
+
+// benchTokens are tokens to work with.
+func (r *rig) benchTokens(b *testing.B, client string) tokens {
+	signedIn := r.browser()
+	code := signedIn.signIn(r.mina, signedIn.authorize(client)).mustCode()
+	if r.secret[client] != "" {
+		return r.redeem(client, code)
+	}
+	return r.token("", url.Values{"grant_type": {"authorization_code"}, "client_id": {client}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}})
+}
+
+// BenchmarkRefresh is a confidential client's refresh, signed RS256.
+func BenchmarkRefresh(b *testing.B) {
+	r := newRig(b)
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {r.benchTokens(b, "web").Refresh}}.Encode()
+	before := r.Commits()
+	b.ReportAllocs()
+	for b.Loop() {
+		if w := r.serve(r.formRequest("web", form)); w.Code != 200 {
+			b.Fatal(w.Body)
+		}
+	}
+	r.perOp(b, before)
+}
+
+// BenchmarkRefreshRotation is a public client's refresh, signed ES256.
+func BenchmarkRefreshRotation(b *testing.B) {
+	r := newRig(b)
+	token := r.benchTokens(b, "spa").Refresh
+	before := r.Commits()
+	b.ReportAllocs()
+	for b.Loop() {
+		req := httptest.NewRequest("POST", "/token", strings.NewReader("grant_type=refresh_token&client_id=spa&refresh_token="+token))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := r.serve(req)
+		var got tokens
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Refresh == "" {
+			b.Fatal(w.Body, err)
+		}
+		token = got.Refresh
+	}
+	r.perOp(b, before)
+}
+
+// BenchmarkUserinfo writes nothing.
+func BenchmarkUserinfo(b *testing.B) {
+	r := newRig(b)
+	token := r.benchTokens(b, "web").Access
+	before := r.Commits()
+	b.ReportAllocs()
+	for b.Loop() {
+		req := httptest.NewRequest("GET", "/userinfo", nil)
+		req.Header.Set("Authorization", "Bearer "+token)
+		if w := r.serve(req); w.Code != 200 {
+			b.Fatal(w.Body)
+		}
+	}
+	r.perOp(b, before)
+}
+
+// BenchmarkDiscovery serves what was made once.
+func BenchmarkDiscovery(b *testing.B) {
+	r := newRig(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if w := r.serve(httptest.NewRequest("GET", "/.well-known/openid-configuration", nil)); w.Code != 200 {
+			b.Fatal(w.Body)
+		}
+	}
+}
+
+// TestCommits counts what design promises: two for a code flow with a session,
+// one for a refresh, none for userinfo.
+func TestCommits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	got := r.redeem("web", b.signIn(r.mina, b.authorize("web", "scope", oidc.ScopeOpenID)).mustCode())
+	for _, c := range []struct {
+		what string
+		do   func()
+		want int64
+	}{
+		{"code flow with a session", func() { r.redeem("web", b.authorize("web").mustCode()) }, 2},
+		{"refresh", func() {
+			r.token("web", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}})
+		}, 1},
+		{"userinfo", func() { r.userinfo(got.Access) }, 0},
+		{"prompt=none without a session", func() { r.browser().authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired) }, 0},
+	} {
+		before := r.Commits()
+		c.do()
+		if n := r.Commits() - before; n != c.want {
+			t.Errorf("%s: got %d commits, want %d", c.what, n, c.want)
+		}
+	}
+}
