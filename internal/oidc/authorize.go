@@ -73,7 +73,7 @@ func (r *AuthorizationRequest) RequestedACR() (names []string, essential bool) {
 // parameters: it goes to the redirect URI, once that is proven to be the client's.
 func ParseAuthorizationRequest(v url.Values) (r *AuthorizationRequest, shown, redirected *Error) {
 	proof := params{values: v}
-	r = &AuthorizationRequest{ClientID: proof.text("client_id", longestID), RedirectURI: proof.text("redirect_uri", 2048)}
+	r = &AuthorizationRequest{ClientID: proof.text("client_id", longestID), RedirectURI: proof.text("redirect_uri", longestURI)}
 	if r.ClientID == "" {
 		proof.fail(Errorf(InvalidRequest, "client_id is missing"))
 	}
@@ -139,7 +139,7 @@ func (p *params) responseType() string {
 func (p *params) scope() []string {
 	var scope []string
 	for _, token := range p.words("scope") {
-		if strings.ContainsFunc(token, func(r rune) bool { return r > 0x7e || r == '"' || r == '\\' }) {
+		if !scopeForm(token) {
 			p.fail(Errorf(InvalidScope, "scope has characters that are not allowed"))
 			return nil
 		}
@@ -148,6 +148,11 @@ func (p *params) scope() []string {
 		}
 	}
 	return scope
+}
+
+// scopeForm: the characters of a scope token (RFC 6749 §3.3).
+func scopeForm(token string) bool {
+	return token != "" && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > 0x7e || r == '"' || r == '\\' })
 }
 
 // prompt reads the prompt values (OpenID Connect Core §3.1.2.1).

@@ -1,6 +1,14 @@
 package oidc
 
-import "time"
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Client is a registered client: an application that may ask for tokens
 // (OpenID Connect Registration §2).
@@ -48,7 +56,7 @@ type Client struct {
 	// SkipConsent is for the operator's own applications.
 	SkipConsent bool `json:"skip_consent,omitempty"`
 	// Preset names the set of fields that the client was made from; shown by
-	// the CLI, decides nothing but the tutorial's pin (see Pinned).
+	// the CLI, decides nothing but what Validate asks of the tutorial's client.
 	Preset string `json:"preset,omitempty"`
 
 	AccessTokenTTL  time.Duration `json:"access_token_ttl,omitempty"`  // 0: the server's default
@@ -59,4 +67,150 @@ type Client struct {
 
 // Public reports whether the client has no secret and so proves nothing about
 // itself (RFC 6749 §2.1).
-func (c *Client) Public() bool { return c.AuthMethod == "none" }
+func (c *Client) Public() bool { return c.AuthMethod == AuthNone }
+
+// Validate says what is wrong with a registration, in words for the operator;
+// nil if nothing is. A client that passed can be relied on everywhere.
+func (c *Client) Validate() error {
+	for _, validate := range []func() error{
+		c.validateID, c.validateName, c.validateSecrets, c.validateRedirectURIs, c.validateGrants,
+		c.validateScopes, c.validateAuthentication, c.validateLifetimes, c.validatePreset,
+	} {
+		if err := validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validateID: the same bytes raw, in a URL, form-encoded and in a Basic header.
+func (c *Client) validateID() error {
+	if c.ID == "" || len(c.ID) > 128 || strings.ContainsFunc(c.ID, notBase64URL) {
+		return errors.New("client_id must be 1 to 128 letters, digits, - or _")
+	}
+	return nil
+}
+
+func (c *Client) validateName() error {
+	if strings.TrimSpace(c.Name) == "" || len([]rune(c.Name)) > 64 || !printable(c.Name) || strings.ContainsFunc(c.Name, bidirectional) {
+		return errors.New("client_name must be 1 to 64 visible characters")
+	}
+	return nil
+}
+
+// bidirectional characters, and those without width, can make a name read like
+// another.
+func bidirectional(r rune) bool {
+	return r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x2069 || r == 0xfeff || r == 0x061c
+}
+
+func (c *Client) validateSecrets() error {
+	switch {
+	case !slices.Contains([]string{"", AuthBasic, AuthPost, AuthNone}, c.AuthMethod):
+		return errors.New("token_endpoint_auth_method is not supported")
+	case c.Public() != (len(c.SecretHashes) == 0):
+		return errors.New("a confidential client has a secret, a public one has none")
+	case c.Public() && c.InsecureOptionalPKCE:
+		return errors.New("a public client must use PKCE")
+	case slices.ContainsFunc(c.SecretHashes, func(hash []byte) bool { return len(hash) != sha256.Size }):
+		return errors.New("a secret hash is not a SHA-256")
+	}
+	return nil
+}
+
+func (c *Client) validateRedirectURIs() error {
+	if len(c.RedirectURIs) == 0 {
+		return errors.New("redirect_uris is empty")
+	}
+	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
+		if err := ValidateRedirectURI(uri, c.NativeApp); err != nil {
+			return fmt.Errorf("redirect URI %q: %w", uri, err)
+		}
+	}
+	return nil
+}
+
+func (c *Client) validateGrants() error {
+	for _, field := range [...]struct {
+		name           string
+		got, supported []string
+	}{
+		{"grant_types", c.GrantTypes, []string{GrantAuthorizationCode, GrantRefreshToken}},
+		{"response_types", c.ResponseTypes, []string{ResponseTypeCode}},
+		{"response_modes", c.ResponseModes, []string{ResponseModeQuery, ResponseModeFormPost}},
+	} {
+		if len(field.got) == 0 {
+			return fmt.Errorf("%s is empty", field.name)
+		}
+		if extra := outside(field.got, field.supported); extra != "" {
+			return fmt.Errorf("%s: %q is not supported", field.name, extra)
+		}
+	}
+	if !slices.Contains(c.GrantTypes, GrantAuthorizationCode) {
+		return errors.New("the response type code needs the grant authorization_code")
+	}
+	return nil
+}
+
+func (c *Client) validateScopes() error {
+	for _, scope := range c.Scopes {
+		if !scopeForm(scope) {
+			return fmt.Errorf("scopes: %q is not a scope", scope)
+		}
+	}
+	if extra := outside(c.DefaultScope, c.Scopes); extra != "" {
+		return fmt.Errorf("default_scope: %q is not one of the client's scopes", extra)
+	}
+	return nil
+}
+
+// outside returns the first of list that is not in all, "" if there is none.
+func outside(list, all []string) string {
+	for _, s := range list {
+		if !slices.Contains(all, s) {
+			return s
+		}
+	}
+	return ""
+}
+
+func (c *Client) validateAuthentication() error {
+	switch {
+	case !slices.Contains([]string{"", "RS256", "ES256", "EdDSA"}, c.IDTokenAlg):
+		return errors.New("id_token_signed_response_alg is not supported")
+	case c.MinLevel < LevelNone || c.MinLevel > LevelPHRH:
+		return errors.New("min_level must be 0 to 4")
+	case c.DefaultMaxAge != nil && (*c.DefaultMaxAge < 0 || *c.DefaultMaxAge > longestMaxAge*time.Second):
+		return errors.New("default_max_age is out of range")
+	case slices.ContainsFunc(c.DefaultACRValues, func(name string) bool { return name == "" || strings.ContainsFunc(name, notURI) }):
+		return errors.New("default_acr_values has a name that no request could send")
+	}
+	return nil
+}
+
+func (c *Client) validateLifetimes() error {
+	if c.AccessTokenTTL < 0 || c.RefreshTokenTTL < 0 {
+		return errors.New("a token's lifetime is negative")
+	}
+	return nil
+}
+
+// validatePreset: what the tutorial's client gives up, it pays for. It takes any
+// access token for a second factor, so it never gets one for less.
+func (c *Client) validatePreset() error {
+	if c.Preset != "tutorial" {
+		return nil
+	}
+	switch {
+	case c.MinLevel < Level2FA:
+		return errors.New("the tutorial's client needs level 2: it cannot see acr")
+	case len(c.RedirectURIs) != 1:
+		return errors.New("the tutorial's client has one redirect URI")
+	case slices.Contains(c.GrantTypes, GrantRefreshToken):
+		return errors.New("the tutorial's client has no refresh tokens")
+	}
+	if u, err := url.Parse(c.RedirectURIs[0]); err != nil || !loopback(u.Hostname()) {
+		return errors.New("the tutorial's client is on this machine")
+	}
+	return nil
+}

@@ -27,7 +27,7 @@ func ParseEndSessionRequest(v url.Values) (*EndSessionRequest, *Error) {
 	r := &EndSessionRequest{
 		IDTokenHint:           p.text("id_token_hint", longestHint),
 		ClientID:              p.text("client_id", longestID),
-		PostLogoutRedirectURI: p.text("post_logout_redirect_uri", 2048),
+		PostLogoutRedirectURI: p.text("post_logout_redirect_uri", longestURI),
 		State:                 p.text("state", longestParam),
 		UILocales:             p.words("ui_locales"),
 		LogoutHint:            p.text("logout_hint", 512),

@@ -2,10 +2,9 @@ package oidc
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"net/url"
-	"slices"
+	"path"
 	"strings"
 )
 
@@ -31,122 +30,141 @@ func (r *AuthorizationRequest) CheckRedirectURI(c *Client) *Error {
 	return Errorf(InvalidRequest, "redirect_uri is not registered for the client")
 }
 
-// sameButPort compares two http loopback URIs without their ports.
+// sameButPort compares two http loopback URIs byte by byte, but for their ports.
 func sameButPort(asked, registered string) bool {
-	a, errA := url.Parse(asked)
-	b, errB := url.Parse(registered)
-	if errA != nil || errB != nil || a.Scheme != "http" || b.Scheme != "http" || !loopback(b.Hostname()) {
-		return false
-	}
-	a.Host, b.Host = withoutPort(a), withoutPort(b)
-	return a.String() == b.String() && a.User == nil
+	a, okA := withoutPort(asked)
+	b, okB := withoutPort(registered)
+	return okA && okB && a == b
 }
 
-func withoutPort(u *url.URL) string { return strings.ToLower(u.Hostname()) }
+// withoutPort cuts the port out of an http URI of this machine. It works on the
+// text: what url.Parse makes equal (case, escapes, an empty fragment) is not.
+func withoutPort(uri string) (string, bool) {
+	for _, origin := range [...]string{"http://127.0.0.1", "http://[::1]", "http://localhost"} {
+		rest, ok := strings.CutPrefix(uri, origin)
+		if !ok {
+			continue
+		}
+		if port, ok := strings.CutPrefix(rest, ":"); ok {
+			rest = strings.TrimLeft(port, "0123456789")
+			if digits := len(port) - len(rest); digits < 1 || digits > 5 {
+				return "", false
+			}
+		}
+		return origin + rest, rest == "" || rest[0] == '/' || rest[0] == '?'
+	}
+	return "", false
+}
 
 // loopback reports whether a host is this machine by name or by number.
 func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
+	if host == "localhost" {
 		return true
 	}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && a.IsLoopback()
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback() && a.Zone() == ""
 }
 
-// ValidateRedirectURI says whether a redirect URI may be registered: absolute,
-// without fragment or credentials, https, or http on a loopback host, or, for
-// native apps, a private-use scheme with a dot (RFC 8252 §7, RFC 9700 §2.6).
+// ValidateRedirectURI says whether a redirect URI, or one for after the logout,
+// may be registered: absolute, without fragment or credentials; https, or http
+// on a loopback host, or, for native apps, a private-use scheme with a dot
+// (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.6). The error is for the operator.
 func ValidateRedirectURI(uri string, native bool) error {
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil:
 		return errors.New("is not a URI")
+	case len(uri) > longestURI:
+		return errors.New("is too long")
+	case strings.ContainsFunc(uri, notURI):
+		return errors.New("has characters that are not allowed: no wildcards, and others than ASCII as %XX or xn--")
 	case !u.IsAbs() || strings.Contains(uri, "#") || u.User != nil:
 		return errors.New("must be absolute, without fragment and credentials")
-	case strings.Contains(u.Host, "*") || !printable(uri) || strings.ContainsAny(uri, " \\"):
-		return errors.New("has characters that are not allowed")
 	}
+	if err := checkQuery(u.RawQuery); err != nil {
+		return err
+	}
+	return checkScheme(u, native)
+}
+
+// longestURI bounds a redirect URI, in bytes.
+const longestURI = 2048
+
+// notURI: what stands in no URI (RFC 3986 §2), and the wildcard, which would
+// match only itself.
+func notURI(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune("*\"<>\\^`{|}", r)
+}
+
+func checkScheme(u *url.URL, native bool) error {
 	switch {
-	case u.Scheme == "https" && u.Host != "":
+	case u.Scheme == "https" && hostForm(u):
 		return nil
-	case u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "http" && hostForm(u) && loopback(u.Hostname()):
 		return nil
 	case u.Scheme == "http":
 		return errors.New("must be https, unless it is on this machine")
-	case native && strings.Contains(u.Scheme, ".") && u.Host == "":
+	case native && strings.Contains(u.Scheme, ".") && u.Host == "" && strings.HasPrefix(u.Path, "/"):
 		return nil
+	case native:
+		return errors.New("must be https, or like com.example.app:/callback")
 	}
-	return errors.New("must be https")
+	return errors.New("must be https, with a host")
+}
+
+// hostForm: a host and perhaps a port. It stands in headers between other words,
+// so it holds nothing that could end one.
+func hostForm(u *url.URL) bool {
+	return u.Hostname() != "" && !strings.HasSuffix(u.Host, ":") && !strings.ContainsFunc(u.Host, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._:[]", r))
+	})
+}
+
+// checkQuery: a parameter of the response that is registered, too, would reach
+// the client twice.
+func checkQuery(query string) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("has a query that cannot be read")
+	}
+	for _, name := range [...]string{"code", "state", "iss", "error", "error_description", "error_uri", "response"} {
+		if values.Has(name) {
+			return errors.New("must not have the response's parameter " + name)
+		}
+	}
+	return nil
 }
 
 // CheckIssuer says whether a URL can be an issuer: https, or http on a loopback
-// host; no query, fragment, credentials or slash at the end (RFC 8414 §2).
+// host; no query, fragment, credentials or slash at the end; written in the one
+// way in which everybody will compare it (RFC 8414 §2). The error is for the
+// operator.
 func CheckIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	switch {
-	case err != nil || u.Host == "":
+	case err != nil || !hostForm(u):
 		return errors.New("is not an absolute URL")
 	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
 		return errors.New("must be https, or http on this machine")
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "#") || u.User != nil:
+	case strings.ContainsAny(issuer, "?#") || u.User != nil:
 		return errors.New("must have no query, fragment or credentials")
 	case strings.HasSuffix(issuer, "/"):
 		return errors.New("must not end with a slash")
-	case u.Host != strings.ToLower(u.Host):
-		return errors.New("must have its host in lower case")
+	case !strings.HasPrefix(issuer, u.Scheme+"://"+strings.ToLower(u.Host)):
+		return errors.New("must have its scheme and host in lower case")
+	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80":
+		return errors.New("must not name the default port: browsers leave it out")
 	}
-	if host, port, err := net.SplitHostPort(u.Host); err == nil && (host == "" || port == "") {
-		return errors.New("has an incomplete host")
-	}
-	return nil
+	return checkIssuerPath(u.EscapedPath())
 }
 
-// Validate says what is wrong with a client's registration.
-func (c *Client) Validate() error {
-	switch {
-	case c.ID == "" || len(c.ID) > 128 || strings.ContainsFunc(c.ID, notBase64URL):
-		return errors.New("client_id must be 1 to 128 letters, digits, - or _")
-	case c.Name == "" || len([]rune(c.Name)) > 64 || !printable(c.Name) || strings.ContainsFunc(c.Name, bidirectional):
-		return errors.New("client_name must be 1 to 64 visible characters")
-	case !slices.Contains([]string{"", AuthBasic, AuthPost, AuthNone}, c.AuthMethod):
-		return errors.New("token_endpoint_auth_method is not supported")
-	case !slices.Contains([]string{"", "RS256", "ES256", "EdDSA"}, c.IDTokenAlg):
-		return errors.New("id_token_signed_response_alg is not supported")
-	case c.Public() != (len(c.SecretHashes) == 0):
-		return errors.New("a confidential client has a secret, a public one has none")
-	case c.Public() && c.InsecureOptionalPKCE:
-		return errors.New("a public client must use PKCE")
-	case len(c.RedirectURIs) == 0:
-		return errors.New("redirect_uris is empty")
-	}
-	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
-		if err := ValidateRedirectURI(uri, c.NativeApp); err != nil {
-			return errors.New(uri + " " + err.Error())
-		}
-	}
-	return c.validatePreset()
-}
-
-// validatePreset: what the tutorial's client gives up, it pays for.
-func (c *Client) validatePreset() error {
-	if c.Preset != "tutorial" {
+// checkIssuerPath: the path is part of route patterns and cookies.
+func checkIssuerPath(p string) error {
+	if p == "" {
 		return nil
 	}
-	switch {
-	case c.MinLevel < Level2FA:
-		return errors.New("the tutorial's client needs level 2: it cannot see acr")
-	case len(c.RedirectURIs) != 1:
-		return errors.New("the tutorial's client has one redirect URI")
-	case slices.Contains(c.GrantTypes, GrantRefreshToken):
-		return errors.New("the tutorial's client has no refresh tokens")
-	}
-	if u, err := url.Parse(c.RedirectURIs[0]); err != nil || !loopback(u.Hostname()) {
-		return errors.New("the tutorial's client is on this machine")
+	if path.Clean(p) != p || strings.ContainsFunc(p, func(r rune) bool { return notBase64URL(r) && !strings.ContainsRune("/.~", r) }) {
+		return errors.New("must have a path of plain segments")
 	}
 	return nil
-}
-
-// bidirectional characters can make a name read like another.
-func bidirectional(r rune) bool {
-	return r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x2069 || r == 0xfeff || r == 0x061c
 }

@@ -60,7 +60,7 @@ func ParseTokenRequest(authorization []string, form url.Values) (*TokenRequest, 
 	r := &TokenRequest{
 		GrantType:    p.text("grant_type", 256),
 		Code:         p.text("code", 512),
-		RedirectURI:  p.text("redirect_uri", 2048),
+		RedirectURI:  p.text("redirect_uri", longestURI),
 		CodeVerifier: p.text("code_verifier", 256),
 		RefreshToken: p.text("refresh_token", 512),
 		Scope:        p.scope(),
