@@ -1,0 +1,97 @@
+package rp
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	cacheTTL      = time.Hour
+	cacheLongest  = 24 * time.Hour   // how long a value is used when the server does not answer
+	retryMissing  = time.Second      // after a failure without anything to fall back to
+	retryStale    = 30 * time.Second // after a failure with an older value at hand
+	refetchPeriod = 15 * time.Second // between fetches for a key that is not known
+)
+
+// A cache holds one document of the server: fetched when it is first needed, by
+// one caller for all, again after an hour, and kept for a day if that fails.
+type cache[T any] struct {
+	now   func() time.Time
+	fetch func(ctx context.Context, etag string) (value T, newETag string, err error)
+
+	mu      sync.Mutex
+	value   T
+	etag    string
+	fetched time.Time // when the value was last known to be right; zero if there is none
+	tried   time.Time // when a fetch last ended
+	err     error     // how the last fetch ended
+	flight  chan struct{}
+}
+
+// get returns the document, not older than an hour if the server answers.
+func (c *cache[T]) get(ctx context.Context) (T, error) {
+	return c.load(ctx, func(now time.Time) bool {
+		wait := retryStale
+		if c.fetched.IsZero() {
+			wait = retryMissing
+		}
+		expired := c.fetched.IsZero() || now.Sub(c.fetched) >= cacheTTL
+		return expired && (c.err == nil || now.Sub(c.tried) >= wait)
+	})
+}
+
+// refetch returns the document, fetched anew unless that just happened.
+func (c *cache[T]) refetch(ctx context.Context) (T, error) {
+	return c.load(ctx, func(now time.Time) bool { return now.Sub(c.tried) >= refetchPeriod })
+}
+
+func (c *cache[T]) load(ctx context.Context, due func(now time.Time) bool) (T, error) {
+	c.mu.Lock()
+	if c.flight == nil && due(c.now()) {
+		c.flight = make(chan struct{})
+		// A browser that goes away must not fail the others that wait.
+		go c.run(context.WithoutCancel(ctx), c.etag, c.flight)
+	}
+	flight := c.flight
+	c.mu.Unlock()
+	if flight != nil {
+		select {
+		case <-flight:
+		case <-ctx.Done():
+			var none T
+			return none, ctx.Err()
+		}
+	}
+	return c.current()
+}
+
+// run fetches once; the client's timeout bounds it.
+func (c *cache[T]) run(ctx context.Context, etag string, flight chan struct{}) {
+	value, newETag, err := c.fetch(ctx, etag)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tried = c.now()
+	switch {
+	case errors.Is(err, errNotModified):
+		c.fetched, c.err = c.tried, nil
+	case err != nil:
+		c.err = err
+	default:
+		c.value, c.etag, c.fetched, c.err = value, newETag, c.tried, nil
+	}
+	c.flight = nil
+	close(flight)
+}
+
+// current returns the value at hand, unless it is too old to be believed.
+func (c *cache[T]) current() (T, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fetched.IsZero() || c.err != nil && c.now().Sub(c.fetched) >= cacheLongest {
+		var none T
+		return none, c.err
+	}
+	return c.value, nil
+}

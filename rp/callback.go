@@ -1,0 +1,99 @@
+package rp
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
+
+// Callback checks the server's answer to Login and says who signed in. It writes
+// no body and no status, only headers (the login's cookie goes, nothing is
+// cached or referred to); answer with a redirect to Identity.ReturnTo, so that
+// the code does not stay in the address bar.
+//
+// Errors: *StateError if the answer belongs to no login of this browser, of which
+// nothing is believed then, not even an error; *ResponseError if the server
+// refused; *CheckError if something does not hold; *UnmetError if the login
+// proved less than Config.Require; *UnavailableError if the server does not
+// answer. Reason has a sentence for each. The identity is nil then.
+//
+// The answer must come as a GET request (response_mode query).
+func (c *Client) Callback(w http.ResponseWriter, r *http.Request) (*Identity, error) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	id, err := c.finishLogin(w, r)
+	if err != nil {
+		c.report(r.Context(), err)
+		return nil, err
+	}
+	return id, nil
+}
+
+func (c *Client) finishLogin(w http.ResponseWriter, r *http.Request) (*Identity, error) {
+	params := r.URL.Query()
+	if len(params["state"]) != 1 || params.Get("state") == "" {
+		return nil, &StateError{StateMissing}
+	}
+	login, err := c.takePending(w, r, params.Get("state"))
+	if err != nil {
+		return nil, err
+	}
+	m, err := c.serverMetadata(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	code, err := m.checkResponse(params)
+	if err != nil {
+		return nil, err
+	}
+	return c.identify(r.Context(), m, login, code)
+}
+
+// checkResponse returns the code of an authorization response that comes from
+// this server (RFC 6749 §4.1.2, RFC 9207 §2.4).
+func (m metadata) checkResponse(params url.Values) (code string, err error) {
+	for _, name := range []string{"iss", "code", "error"} {
+		if len(params[name]) > 1 {
+			return "", refuse(name, "it occurs twice in the answer")
+		}
+	}
+	if iss, there := params["iss"]; there && iss[0] != m.issuer {
+		return "", refuse("iss", "the answer comes from %q", clip(iss[0]))
+	} else if !there && m.responseIss {
+		return "", refuse("iss", "it is missing from the answer, but the server announces it")
+	}
+	if params.Has("error") {
+		return "", newResponseError(params.Get("error"), params.Get("error_description"), false)
+	}
+	if params.Get("code") == "" {
+		return "", refuse("code", "it is missing from the answer")
+	}
+	return params.Get("code"), nil
+}
+
+// identify exchanges the code and checks what it is worth.
+func (c *Client) identify(ctx context.Context, m metadata, login pending, code string) (*Identity, error) {
+	tokens, err := c.exchange(ctx, m, code, login.verifier)
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.verifyIDToken(ctx, tokens.idToken, login.nonce, tokens.oauth2.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.config.Require.checkMet(id, login.started, c.config.Leeway); err != nil {
+		return nil, err
+	}
+	id.Token, id.IDToken, id.ReturnTo = tokens.oauth2, tokens.idToken, login.returnTo
+	if !c.config.UserInfo {
+		return id, nil
+	}
+	claims, err := c.UserInfo(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := id.fill(claims); err != nil {
+		return nil, refuse("userinfo", "%v", err)
+	}
+	return id, nil
+}

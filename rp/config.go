@@ -1,0 +1,250 @@
+package rp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// How the client authenticates at the token endpoint (OpenID Connect Core §9).
+const (
+	AuthBasic = "client_secret_basic" // the secret in the Authorization header, form-encoded (RFC 6749 §2.3.1)
+	AuthPost  = "client_secret_post"  // the secret in the body
+	AuthNone  = "none"                // no secret: a public client, held by PKCE alone
+)
+
+const (
+	shortestCookieKey = 32 // bytes
+	defaultLeeway     = 30 * time.Second
+	longestLeeway     = 60 * time.Second
+	defaultTimeout    = 10 * time.Second
+)
+
+// Config describes a client as it is registered with the server. Issuer,
+// ClientID, RedirectURL and CookieKey must be set.
+type Config struct {
+	// Issuer is the server's issuer identifier, an https URL without query. It must
+	// equal the server's own, byte for byte.
+	Issuer string
+	// ClientID and ClientSecret are what the server knows the client by. A client
+	// without a secret sets AuthMethod to AuthNone.
+	ClientID     string
+	ClientSecret string
+	// AuthMethod is AuthBasic, AuthPost or AuthNone; empty means AuthBasic.
+	AuthMethod string
+	// RedirectURL is the absolute URL of the route that calls Callback, exactly as
+	// registered. With https, cookies get the prefix __Host- and Secure.
+	RedirectURL string
+	// CookieKey seals the cookies of pending logins: at least 32 random bytes, the
+	// same on all nodes. Changing it ends the pending logins and nothing else.
+	CookieKey []byte
+	// Scopes are what to ask for; nil means openid and profile. openid is added
+	// where it is missing.
+	Scopes []string
+	// Require is what every login must prove. The zero value requires nothing; MFA
+	// requires a second factor.
+	Require Requirement
+	// UserInfo makes Callback ask the userinfo endpoint too, and fill what the ID
+	// token left out: many servers put name and e-mail there only. A login fails
+	// if the answer does.
+	UserInfo bool
+
+	// HTTPClient speaks to the server. It is copied: the copy follows no redirects,
+	// has no cookies, and times out after 10 s if the original does not say when.
+	// nil means one that uses http.DefaultTransport.
+	HTTPClient *http.Client
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Leeway is how far the server's clock may be off, at most 60 s; zero means 30 s.
+	Leeway time.Duration
+	// ErrorPage answers a request for which Login could not redirect. nil writes
+	// Reason as plain text, with the status 503 where the server is unavailable
+	// and 403 otherwise. Cache-Control is set already.
+	ErrorPage func(w http.ResponseWriter, r *http.Request, err error)
+	// Logger gets what a person must know to set things right, such as a server
+	// that cannot be reached; nil means slog.Default().
+	Logger *slog.Logger
+
+	// InsecureAllowHTTP permits http URLs of other hosts than this one, for a
+	// network that nobody else can read or write to. Loopback hosts need no
+	// permission.
+	InsecureAllowHTTP bool
+}
+
+// LogValue hides the client's secret and the cookie key.
+func (c Config) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("issuer", c.Issuer), slog.String("client_id", c.ClientID),
+		slog.String("redirect_url", c.RedirectURL), slog.String("secrets", "[redacted]"))
+}
+
+func (c Config) String() string {
+	return fmt.Sprintf("rp.Config{Issuer: %q, ClientID: %q, RedirectURL: %q, [redacted]}", c.Issuer, c.ClientID, c.RedirectURL)
+}
+
+// GoString is String.
+func (c Config) GoString() string { return c.String() }
+
+// A Client is one relying party at one server. It is safe for concurrent use and
+// meant to live as long as the program.
+type Client struct {
+	config   Config
+	http     *http.Client
+	secure   bool // cookies are Secure
+	cookies  string
+	metadata *cache[metadata]
+	keys     *cache[keySet]
+}
+
+func (c *Client) String() string   { return c.config.String() }
+func (c *Client) GoString() string { return c.config.String() }
+
+// LogValue hides the client's secret and the cookie key.
+func (c *Client) LogValue() slog.Value { return c.config.LogValue() }
+
+// New checks the configuration and makes a client. It sends nothing: the
+// server is asked for its metadata at the first login, so that it may start
+// later than the application. ctx is not kept; it is there for what New may
+// have to wait for one day.
+//
+// The error names the field that is wrong.
+func New(ctx context.Context, config Config) (*Client, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	config = config.withDefaults()
+	if err := config.check(); err != nil {
+		return nil, fmt.Errorf("rp: %w", err)
+	}
+	c := &Client{config: config, http: guarded(config.HTTPClient)}
+	c.secure = strings.HasPrefix(config.RedirectURL, "https:")
+	c.cookies = cookiePrefix(c.secure, config.Issuer, config.ClientID)
+	c.metadata = &cache[metadata]{now: config.Now, fetch: c.fetchMetadata}
+	c.keys = &cache[keySet]{now: config.Now, fetch: c.fetchKeys}
+	return c, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.AuthMethod == "" {
+		c.AuthMethod = AuthBasic
+	}
+	if c.Scopes == nil {
+		c.Scopes = []string{"openid", "profile"}
+	}
+	if !slices.Contains(c.Scopes, "openid") {
+		c.Scopes = slices.Concat([]string{"openid"}, c.Scopes)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Leeway == 0 {
+		c.Leeway = defaultLeeway
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.ErrorPage == nil {
+		c.ErrorPage = plainErrorPage
+	}
+	c.Scopes, c.CookieKey, c.Require = slices.Clone(c.Scopes), slices.Clone(c.CookieKey), c.Require.clone()
+	return c
+}
+
+func (c Config) check() error {
+	if err := checkURL(c.Issuer, c.InsecureAllowHTTP); err != nil {
+		return fmt.Errorf("Config.Issuer: %w", err)
+	}
+	if strings.Contains(c.Issuer, "?") {
+		return errors.New("Config.Issuer: an issuer has no query")
+	}
+	if err := checkURL(c.RedirectURL, c.InsecureAllowHTTP); err != nil {
+		return fmt.Errorf("Config.RedirectURL: %w", err)
+	}
+	if c.ClientID == "" {
+		return errors.New("Config.ClientID is empty")
+	}
+	if err := c.checkAuth(); err != nil {
+		return err
+	}
+	if err := checkCookieKey(c.CookieKey); err != nil {
+		return fmt.Errorf("Config.CookieKey: %w", err)
+	}
+	for _, s := range c.Scopes {
+		if s == "" || strings.ContainsFunc(s, notScope) {
+			return fmt.Errorf("Config.Scopes: %q is no scope", s)
+		}
+	}
+	if err := c.Require.check(); err != nil {
+		return fmt.Errorf("Config.Require: %w", err)
+	}
+	if c.Leeway < 0 || c.Leeway > longestLeeway {
+		return fmt.Errorf("Config.Leeway: %v is not between 0 and %v", c.Leeway, longestLeeway)
+	}
+	return nil
+}
+
+func (c Config) checkAuth() error {
+	switch c.AuthMethod {
+	case AuthBasic, AuthPost:
+		if c.ClientSecret == "" {
+			return errors.New("Config.ClientSecret is empty; a client that has none sets AuthMethod to rp.AuthNone")
+		}
+	case AuthNone:
+		if c.ClientSecret != "" {
+			return errors.New("Config.ClientSecret is set, but AuthMethod is rp.AuthNone")
+		}
+	default:
+		return fmt.Errorf("Config.AuthMethod: %q is not known", c.AuthMethod)
+	}
+	return nil
+}
+
+func checkCookieKey(key []byte) error {
+	if len(key) < shortestCookieKey {
+		return fmt.Errorf("%d bytes are too few, it takes %d from crypto/rand", len(key), shortestCookieKey)
+	}
+	if !slices.ContainsFunc(key, func(b byte) bool { return b != 0 }) {
+		return errors.New("all bytes are zero")
+	}
+	return nil
+}
+
+// checkURL accepts absolute https URLs, and http where the host is this one.
+func checkURL(text string, allowHTTP bool) error {
+	if text == "" {
+		return errors.New("it is empty")
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("it is no URL")
+	}
+	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Hostname() == "" {
+		return fmt.Errorf("%q is no absolute https URL", u.Redacted())
+	}
+	if u.User != nil || strings.Contains(text, "#") {
+		return fmt.Errorf("%q has a user or a fragment", u.Redacted())
+	}
+	if u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()) {
+		return fmt.Errorf("%q is plain http on another host; use https, or set InsecureAllowHTTP", text)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	host = strings.ToLower(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+func notVisible(r rune) bool { return r <= ' ' || r > '~' }
+
+// notScope reports what no scope contains (RFC 6749 §3.3).
+func notScope(r rune) bool { return notVisible(r) || r == '"' || r == '\\' }

@@ -1,0 +1,27 @@
+// Package rp signs people in with an OpenID Connect server and proves how that
+// was done: it is the relying party (client) library of Sallyport, and works
+// with any OpenID Connect provider.
+//
+// An application needs two routes. Login sends the browser to the server;
+// Callback checks what comes back and says who it is:
+//
+//	GET /login      Login ──► 303 to the server, one sealed cookie per pending login
+//	                            │
+//	                            ▼  password, second factor, consent
+//	                            │
+//	GET /callback   Callback ◄── code, state, iss
+//	                  state cookie → iss → token request (PKCE) → ID token:
+//	                  signature, iss, aud, exp, iat, nonce, at_hash → Requirement
+//
+// What a Requirement asks for is both sent to the server and verified in the
+// ID token. A claim that is missing, unreadable or too weak refuses the login.
+// Options only ever add checks; what weakens one begins with Insecure.
+//
+// The package keeps no state but caches of the server's metadata and keys: a
+// pending login lives in a cookie, so any node that has the same CookieKey can
+// finish it. It has no sessions; that a login happened is for the application to
+// remember, under a cookie value that it makes anew at each login.
+//
+// It imports the standard library, go-jose, and golang.org/x/oauth2 for its
+// types; a test lists them.
+package rp

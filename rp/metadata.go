@@ -1,0 +1,82 @@
+package rp
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// metadata is what the client uses of the server's metadata (OpenID Connect
+// Discovery §3). Each member is read by name into a field of its own and none is
+// ever merged into settings.
+type metadata struct {
+	issuer                string
+	authorizationEndpoint string
+	tokenEndpoint         string
+	jwksURI               string
+	userinfoEndpoint      string // "" if there is none
+	claimsParameter       bool   // the server knows the claims parameter
+	responseIss           bool   // authorization responses carry iss (RFC 9207 §3)
+}
+
+// fetchMetadata gets the metadata from where the issuer says (OpenID Connect
+// Discovery §4).
+func (c *Client) fetchMetadata(ctx context.Context, etag string) (metadata, string, error) {
+	url := strings.TrimSuffix(c.config.Issuer, "/") + "/.well-known/openid-configuration"
+	a, err := c.get(ctx, url, etag)
+	if err != nil {
+		return metadata{}, "", err
+	}
+	m, err := parseMetadata(a.body, c.config.Issuer, c.config.InsecureAllowHTTP)
+	if err != nil {
+		return metadata{}, "", fmt.Errorf("metadata of %s: %w", c.config.Issuer, err)
+	}
+	return m, a.header.Get("ETag"), nil
+}
+
+// parseMetadata reads metadata, which must be that of the issuer, and whose
+// endpoints must be as safe as the issuer is (OpenID Connect Discovery §4.3).
+func parseMetadata(data []byte, issuer string, allowHTTP bool) (metadata, error) {
+	object, err := parseObject(data)
+	if err != nil {
+		return metadata{}, err
+	}
+	r := reader{claims: object}
+	m := metadata{
+		issuer:                r.text("issuer"),
+		authorizationEndpoint: r.text("authorization_endpoint"),
+		tokenEndpoint:         r.text("token_endpoint"),
+		jwksURI:               r.text("jwks_uri"),
+		userinfoEndpoint:      r.text("userinfo_endpoint"),
+		claimsParameter:       r.flag("claims_parameter_supported"),
+		responseIss:           r.flag("authorization_response_iss_parameter_supported"),
+	}
+	if r.err != nil {
+		return metadata{}, r.err
+	}
+	if m.issuer != issuer {
+		return metadata{}, fmt.Errorf("the issuer is %q, not %q", clip(m.issuer), issuer)
+	}
+	return m, m.checkEndpoints(allowHTTP)
+}
+
+func (m metadata) checkEndpoints(allowHTTP bool) error {
+	endpoints := []struct{ name, url string }{
+		{"authorization_endpoint", m.authorizationEndpoint},
+		{"token_endpoint", m.tokenEndpoint},
+		{"jwks_uri", m.jwksURI},
+		{"userinfo_endpoint", m.userinfoEndpoint},
+	}
+	for _, e := range endpoints {
+		if e.url == "" && e.name == "userinfo_endpoint" {
+			continue
+		}
+		if err := checkURL(e.url, allowHTTP); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		if strings.HasPrefix(m.issuer, "https:") && !strings.HasPrefix(e.url, "https:") {
+			return fmt.Errorf("%s is not https, as the issuer is", e.name)
+		}
+	}
+	return nil
+}

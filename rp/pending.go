@@ -1,0 +1,223 @@
+package rp
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	pendingLifetime = 15 * time.Minute
+	// The cookie outlives the login in it, so that coming back late can be told
+	// from coming back with another browser.
+	pendingCookieLifetime = time.Hour
+	mostPending           = 5
+	longestPending        = 1200 // bytes of name and value
+	mostCookiesOpened     = 20
+)
+
+// pending is a login that was started in this browser and waits for the answer.
+type pending struct {
+	state    string
+	nonce    string
+	verifier string // PKCE (RFC 7636 §4.1)
+	started  time.Time
+	expires  time.Time
+	returnTo string
+}
+
+func newPending(now time.Time, returnTo string) pending {
+	return pending{
+		state: rand.Text(), nonce: rand.Text(), verifier: rand.Text() + rand.Text(),
+		started: now, expires: now.Add(pendingLifetime), returnTo: localPath(returnTo),
+	}
+}
+
+// text is the pending login as text, a line for each field: none of them
+// contains a newline.
+func (p pending) text() string {
+	return strings.Join([]string{
+		p.state, p.nonce, p.verifier,
+		strconv.FormatInt(p.started.Unix(), 10), strconv.FormatInt(p.expires.Unix(), 10), p.returnTo,
+	}, "\n")
+}
+
+var errMalformed = errors.New("malformed")
+
+func parsePending(text string) (pending, error) {
+	lines := strings.Split(text, "\n")
+	if len(lines) != 6 || slices.Contains(lines[:5], "") {
+		return pending{}, errMalformed
+	}
+	started, err := strconv.ParseInt(lines[3], 10, 64)
+	if err != nil {
+		return pending{}, errMalformed
+	}
+	expires, err := strconv.ParseInt(lines[4], 10, 64)
+	if err != nil {
+		return pending{}, errMalformed
+	}
+	return pending{
+		state: lines[0], nonce: lines[1], verifier: lines[2],
+		started: time.Unix(started, 0), expires: time.Unix(expires, 0), returnTo: localPath(lines[5]),
+	}, nil
+}
+
+// cookiePrefix begins the names of a client's cookies. It differs from client to
+// client because cookies of one host are shared by all its ports, and is never
+// "session", which others use.
+func cookiePrefix(secure bool, issuer, clientID string) string {
+	prefix := "sallyport-rp-" + digest(issuer + "\x00" + clientID)[:8] + "-"
+	if secure {
+		return "__Host-" + prefix
+	}
+	return prefix
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// pendingName is the name of the cookie for a state, so that logins in several
+// tabs do not meet.
+func (c *Client) pendingName(state string) string { return c.cookies + digest(state)[:12] }
+
+// aead makes the cipher of one cookie. Its key serves this purpose, name, server
+// and client alone.
+func (c *Client) aead(name string) (cipher.AEAD, error) {
+	info := strings.Join([]string{"sallyport rp pending login 1", name, c.config.Issuer, c.config.ClientID}, "\x00")
+	key, err := hkdf.Key(sha256.New, c.config.CookieKey, nil, info, 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+func (c *Client) sealPending(p pending) (name, value string, err error) {
+	name = c.pendingName(p.state)
+	aead, err := c.aead(name)
+	if err != nil {
+		return "", "", err
+	}
+	return name, base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, []byte(p.text()), nil)), nil
+}
+
+func (c *Client) openPending(name, value string) (pending, error) {
+	if len(name)+len(value) > longestPending {
+		return pending{}, errMalformed
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(value)
+	if err != nil {
+		return pending{}, errMalformed
+	}
+	aead, err := c.aead(name)
+	if err != nil {
+		return pending{}, err
+	}
+	text, err := aead.Open(nil, nil, sealed, nil)
+	if err != nil {
+		return pending{}, errMalformed
+	}
+	return parsePending(string(text))
+}
+
+// storePending gives the browser the cookie of a new login, and takes away those
+// of the oldest, the expired and the unreadable ones.
+func (c *Client) storePending(w http.ResponseWriter, r *http.Request, p pending) error {
+	name, value, err := c.sealPending(p)
+	if err != nil {
+		return err
+	}
+	for _, old := range c.surplus(r) {
+		c.deleteCookie(w, old)
+	}
+	c.setCookie(w, name, value, int(pendingCookieLifetime/time.Second))
+	return nil
+}
+
+// surplus are the names of the cookies that must go before another login is
+// added.
+func (c *Client) surplus(r *http.Request) []string {
+	type login struct {
+		name    string
+		started time.Time
+	}
+	var live []login
+	var gone []string
+	for i, cookie := range c.pendingCookies(r) {
+		p, err := pending{}, errMalformed
+		if i < mostCookiesOpened {
+			p, err = c.openPending(cookie.Name, cookie.Value)
+		}
+		if err != nil || !c.config.Now().Before(p.expires) {
+			gone = append(gone, cookie.Name)
+			continue
+		}
+		live = append(live, login{cookie.Name, p.started})
+	}
+	slices.SortStableFunc(live, func(a, b login) int { return a.started.Compare(b.started) })
+	for len(live) >= mostPending {
+		gone, live = append(gone, live[0].name), live[1:]
+	}
+	return gone
+}
+
+// takePending returns the login that an answer belongs to, and takes its cookie
+// away whatever comes of it. The error is a *StateError. A sealed cookie cannot be
+// ended on the server's side: who copied it could present it again, but the code
+// in the answer works once.
+func (c *Client) takePending(w http.ResponseWriter, r *http.Request, state string) (pending, error) {
+	name := c.pendingName(state)
+	cookies := r.CookiesNamed(name)
+	if len(cookies) == 0 {
+		if len(c.pendingCookies(r)) > 0 {
+			return pending{}, &StateError{StateMismatch}
+		}
+		return pending{}, &StateError{CookieMissing}
+	}
+	c.deleteCookie(w, name)
+	for _, cookie := range cookies {
+		p, err := c.openPending(name, cookie.Value)
+		if err != nil {
+			continue
+		}
+		if subtle.ConstantTimeCompare([]byte(p.state), []byte(state)) != 1 {
+			return pending{}, &StateError{StateMismatch}
+		}
+		if !c.config.Now().Before(p.expires) {
+			return pending{}, &StateError{LoginExpired}
+		}
+		return p, nil
+	}
+	return pending{}, &StateError{CookieUnreadable}
+}
+
+func (c *Client) pendingCookies(r *http.Request) []*http.Cookie {
+	return slices.DeleteFunc(r.Cookies(), func(cookie *http.Cookie) bool {
+		return !strings.HasPrefix(cookie.Name, c.cookies)
+	})
+}
+
+func (c *Client) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: maxAge,
+		Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (c *Client) deleteCookie(w http.ResponseWriter, name string) { c.setCookie(w, name, "", -1) }
