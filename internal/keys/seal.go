@@ -5,56 +5,56 @@ package keys
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 )
 
-// MasterKeySize is the size of the master key, in bytes.
-const MasterKeySize = 32
+// A sealed value is: version, key id, nonce, ciphertext, tag.
+const (
+	sealVersion = 1
+	sealHead    = 1 + len(keyID{})
+)
 
-// sealVersion begins every sealed value.
-const sealVersion = 1
+// keyID tells master keys apart, so that a wrong one is not taken for damage. It
+// tells nothing about the key.
+type keyID [4]byte
 
-// Place is where a sealed value stays: it opens nowhere else.
+// Place is where a sealed value stays: it opens nowhere else. Owner is the user
+// it belongs to, "" if none.
 type Place struct{ Table, Column, Row, Owner string }
 
 // Sealer seals values under keys derived from the master key. It is safe for
-// concurrent use.
+// concurrent use. A key seals at most 2³² values (NIST SP 800-38D §8.3), far
+// more than a server has secrets.
 type Sealer struct {
-	master []byte
-	id     [4]byte // of the key, so that a wrong master key is told apart from damage
-	aead   cipher.AEAD
+	redacted
+	master  MasterKey
+	current keyID
+	aeads   map[keyID]cipher.AEAD
 }
 
-// NewSealer takes the 32-byte master key.
-func NewSealer(master []byte) (*Sealer, error) {
-	if len(master) != MasterKeySize {
-		return nil, fmt.Errorf("keys: a master key has %d bytes, got %d", MasterKeySize, len(master))
+// NewSealer takes the master key, and older ones that values may still be sealed
+// under. Each has MasterKeySize bytes, or it is an error.
+func NewSealer(current MasterKey, old ...MasterKey) (*Sealer, error) {
+	s := &Sealer{master: append(MasterKey(nil), current...), aeads: map[keyID]cipher.AEAD{}}
+	for _, key := range append([]MasterKey{current}, old...) {
+		if len(key) != MasterKeySize {
+			return nil, fmt.Errorf("keys: a master key has %d bytes, got %d", MasterKeySize, len(key))
+		}
+		block, err := aes.NewCipher(key.derive("seal"))
+		if err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+		if s.aeads[key.id()], err = cipher.NewGCMWithRandomNonce(block); err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
 	}
-	s := &Sealer{master: append([]byte(nil), master...)}
-	block, err := aes.NewCipher(s.Derive("seal"))
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	if s.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	copy(s.id[:], s.Derive("seal key id"))
+	s.current = current.id()
 	return s, nil
 }
 
-// Derive returns a 32-byte key for a purpose; another purpose, another key.
-func (s *Sealer) Derive(purpose string) []byte {
-	key, err := hkdf.Key(sha256.New, s.master, nil, "sallyport "+purpose, 32)
-	if err != nil {
-		panic("keys: hkdf of 32 bytes: " + err.Error()) // only for impossible lengths
-	}
-	return key
-}
+func (k MasterKey) id() keyID { return keyID(k.derive("seal key id")) }
 
 // The errors of Open.
 var (
@@ -62,26 +62,35 @@ var (
 	ErrSealed    = errors.New("keys: not a sealed value of this place")
 )
 
-// Seal encrypts a value for a place.
+// Seal encrypts a value for a place, under the current master key. It adds 33
+// bytes.
 func (s *Sealer) Seal(plain []byte, where Place) ([]byte, error) {
-	head := append([]byte{sealVersion}, s.id[:]...)
-	return s.aead.Seal(head, nil, plain, where.bytes()), nil
+	sealed := make([]byte, 0, sealHead+s.aeads[s.current].Overhead()+len(plain))
+	sealed = append(append(sealed, sealVersion), s.current[:]...)
+	return s.aeads[s.current].Seal(sealed, nil, plain, where.bytes()), nil
 }
 
 // Open decrypts a value at its place. ErrSealed if it was changed or moved,
-// ErrMasterKey if it was sealed under another key.
+// ErrMasterKey if it was sealed under a key that this sealer does not have.
 func (s *Sealer) Open(sealed []byte, where Place) ([]byte, error) {
-	if len(sealed) < 5 || sealed[0] != sealVersion {
+	if len(sealed) < sealHead || sealed[0] != sealVersion {
 		return nil, ErrSealed
 	}
-	if [4]byte(sealed[1:5]) != s.id {
+	aead, ok := s.aeads[keyID(sealed[1:sealHead])]
+	if !ok {
 		return nil, ErrMasterKey
 	}
-	plain, err := s.aead.Open(nil, nil, sealed[5:], where.bytes())
+	plain, err := aead.Open(nil, nil, sealed[sealHead:], where.bytes())
 	if err != nil {
 		return nil, ErrSealed
 	}
 	return plain, nil
+}
+
+// Outdated reports whether a value was sealed under another master key than the
+// current one, and should be sealed anew before that key goes away.
+func (s *Sealer) Outdated(sealed []byte) bool {
+	return len(sealed) < sealHead || keyID(sealed[1:sealHead]) != s.current
 }
 
 // bytes is the place as additional data: each part with its length, so that no
@@ -94,12 +103,3 @@ func (p Place) bytes() []byte {
 	}
 	return b
 }
-
-// LogValue keeps the master key out of logs.
-func (s *Sealer) LogValue() slog.Value { return slog.StringValue("[redacted]") }
-
-// String keeps the master key out of messages.
-func (s *Sealer) String() string { return "[redacted]" }
-
-// GoString keeps the master key out of %#v.
-func (s *Sealer) GoString() string { return "[redacted]" }
