@@ -32,6 +32,7 @@ func TestContrast(t *testing.T) {
 			{"text", "card", 7},
 			{"text", "ground", 7},
 			{"muted", "card", 4.5},
+			{"muted", "ground", 4.5},
 			{"muted", "accent-soft", 4.5},
 			{"accent", "card", 4.5},
 			{"accent", "accent-soft", 4.5},

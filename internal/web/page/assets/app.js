@@ -13,9 +13,13 @@
     return;
   }
 
-  // A page from the back/forward cache may show what is no longer so.
+  // A page from the back/forward cache may show what is no longer so. An answer
+  // to a POST is asked for anew with GET, not sent again.
   window.addEventListener("pageshow", function (event) {
-    if (event.persisted) location.reload();
+    if (!event.persisted) return;
+    var page = document.querySelector("main").getAttribute("data-page");
+    if (page && page !== location.pathname) location.replace(page);
+    else location.reload();
   });
 
   // One press, one answer: a second one would only find that the page is stale.
@@ -64,7 +68,7 @@
   function text(id) {
     var list = document.getElementById(id);
     var lines = Array.prototype.map.call(list.querySelectorAll("code"), function (code) { return code.textContent; });
-    return [list.getAttribute("data-heading"), ""].concat(lines, "").join("\n");
+    return [list.getAttribute("data-heading"), location.host, ""].concat(lines, "").join("\n");
   }
 
   all("button[data-copy]", function (button) {
