@@ -20,7 +20,8 @@ func newDemo(ctx context.Context, issuer, clientID, secret, self string) (http.H
 	login, err := rp.New(ctx, rp.Config{
 		Issuer: issuer, ClientID: clientID, ClientSecret: secret,
 		RedirectURL: self + "/callback", CookieKey: cookieKey,
-		Require: rp.MFA, // ask for a second factor, and refuse a login without one
+		UserInfo: true,   // the name is there
+		Require:  rp.MFA, // ask for a second factor, and refuse a login without one
 	})
 	if err != nil {
 		return nil, err

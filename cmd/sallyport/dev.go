@@ -23,6 +23,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
 type devCommands struct {
@@ -195,7 +196,9 @@ func (d *devCmd) populate(ctx context.Context, server *sallyport.Server, info *d
 }
 
 // devPassword is easy to type and new in each run.
-func devPassword() string { return strings.ToLower(rand.Text()[:4] + "-" + rand.Text()[:4] + "-" + rand.Text()[:4]) }
+func devPassword() string {
+	return strings.ToLower(rand.Text()[:4] + "-" + rand.Text()[:4] + "-" + rand.Text()[:4])
+}
 
 func (d *devCmd) announce(info *devInfo, server, demo *loopback) error {
 	if d.Output == "json" {
@@ -350,6 +353,29 @@ func loopbackOnly(h http.Handler) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// openDev opens the database and the key of a dev server, and of no other.
+func openDev(ctx context.Context, dir string) (*sqlstore.Store, *keys.Sealer, error) {
+	if _, err := os.Stat(databasePath(dir)); err != nil {
+		return nil, nil, fmt.Errorf("no dev server is running: %w", err)
+	}
+	master, err := keys.ReadKeyFile(keyPath(dir))
+	if err != nil {
+		return nil, nil, err
+	}
+	sealer, err := keys.NewSealer(master)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := sqlstore.Open(ctx, sqlstore.Config{Path: databasePath(dir)})
+	if err != nil {
+		return nil, nil, err
+	}
+	if mode, err := db.Meta(ctx, "mode"); err != nil || mode != devMark {
+		return nil, nil, errors.Join(errors.New("this is not the database of a dev server"), err, db.Close())
+	}
+	return db, sealer, nil
 }
 
 // devSecret reads a user's TOTP secret, enrolled or under enrolment.
