@@ -36,7 +36,7 @@ func newDemo(ctx context.Context, issuer, clientID, secret, self string) (http.H
 	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
 		id, err := login.Callback(w, r)
 		if err != nil { // no second factor, no session
-			show(w, r, http.StatusForbidden, demoPage{Problem: rp.Reason(err)})
+			show(w, r, http.StatusForbidden, demoPage{Problem: err})
 			return
 		}
 		value := rand.Text()
@@ -73,7 +73,15 @@ func newDemo(ctx context.Context, issuer, clientID, secret, self string) (http.H
 type demoPage struct {
 	Korean, Home bool
 	Identity     *rp.Identity
-	Problem      string
+	Problem      error
+}
+
+// Reason says why nobody was signed in.
+func (p demoPage) Reason() string {
+	if korean := koreanReasons[rp.ReasonCode(p.Problem)]; p.Korean && korean != "" {
+		return korean
+	}
+	return rp.Reason(p.Problem)
 }
 
 func show(w http.ResponseWriter, r *http.Request, status int, p demoPage) {
