@@ -124,8 +124,6 @@ type Progress struct {
 	Subject string `json:"subject,omitempty"`
 	// ConsentBy is the user who allowed the request.
 	ConsentBy string `json:"consent_by,omitempty"`
-	// SelectedBy is the user who was chosen where the request asked to choose.
-	SelectedBy string `json:"selected_by,omitempty"`
 	// Enrolling is the authenticator that waits for its first right code.
 	Enrolling *Enrolling `json:"enrolling,omitempty"`
 	// Codes are the recovery codes to be shown, sealed; the user has not said
@@ -153,10 +151,8 @@ type Grant struct {
 	Scope       []string
 	// Offline: it outlives the session (offline_access).
 	Offline bool
-	Proofs  []Proof
-	// NotBefore and OwnProofs are the request's cut-off, kept with the grant.
-	NotBefore time.Time
-	OwnProofs bool
+	// Proofs are those that counted for the request.
+	Proofs []Proof
 	// RequestedACR are the requested authentication contexts; the acr claim is
 	// the first that the evidence satisfies.
 	RequestedACR []string

@@ -1,0 +1,160 @@
+package authn_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+)
+
+// checkRig is a checker with a database and two users, one without a password.
+type checkRig struct {
+	*authn.Checker
+	store *sqlstore.Store
+	now   time.Time
+}
+
+func newCheckRig(t *testing.T) *checkRig {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	sealer, err := keys.NewSealer(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &checkRig{store: db, now: noon}
+	hasher := authn.NewHasher(authn.HasherConfig{Memory: 64, Time: 1})
+	r.Checker = &authn.Checker{Store: db, Hasher: hasher, Sealer: sealer, ThrottleKey: []byte("k"), Now: func() time.Time { return r.now }}
+	hash, err := hasher.Hash(t.Context(), "right password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range []store.User{
+		{ID: "mina", Login: "mina", LoginKey: "mina", PasswordHash: hash},
+		{ID: "bare", Login: "bare", LoginKey: "bare"},
+		{ID: "gone", Login: "gone", LoginKey: "gone", PasswordHash: hash, Disabled: true},
+	} {
+		if err := db.CreateUser(t.Context(), &u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+func (r *checkRig) try(t *testing.T, login, password string) error {
+	t.Helper()
+	in, err := r.CheckPassword(t.Context(), authn.PasswordAttempt{Login: login, Password: password})
+	if err == nil {
+		err = r.store.SettleAttempt(t.Context(), in.Settle)
+	}
+	return err
+}
+
+// TestRule21UnknownUsersCostTheSame counts hashes: one for everybody, and the
+// same answer.
+func TestRule21UnknownUsersCostTheSame(t *testing.T) {
+	t.Parallel()
+	r := newCheckRig(t)
+	for _, login := range []string{"mina", "nobody", "bare", "gone", "", "\x00", "mixed аscript"} {
+		before := r.Hasher.Calls()
+		if err := r.try(t, login, "wrong password"); !errors.Is(err, authn.ErrCredentials) {
+			t.Errorf("%q: got %v, want ErrCredentials", login, err)
+		}
+		if n := r.Hasher.Calls() - before; n != 1 {
+			t.Errorf("%q: got %d hashes, want 1", login, n)
+		}
+	}
+	if err := r.try(t, "gone", "right password"); !errors.Is(err, authn.ErrCredentials) {
+		t.Errorf("a disabled user with the right password: got %v, want ErrCredentials", err)
+	}
+	if err := r.try(t, "mina", "right password"); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestRule12FiftyStrangersThenNobody: however long the waits, strangers get 50
+// guesses in a row, and an unknown name is treated alike.
+func TestRule12FiftyStrangersThenNobody(t *testing.T) {
+	t.Parallel()
+	r := newCheckRig(t)
+	for _, login := range []string{"mina", "nobody"} {
+		accepted := 0
+		var throttled *authn.ThrottledError
+		for range 200 {
+			err := r.try(t, login, fmt.Sprint("guess", accepted))
+			if errors.Is(err, authn.ErrCredentials) {
+				accepted++
+			} else if !errors.As(err, &throttled) {
+				t.Fatal(err)
+			}
+			r.now = r.now.Add(time.Hour)
+		}
+		if accepted != 50 || !throttled.RetryAt.IsZero() {
+			t.Errorf("%s: got %d guesses, then %v, want 50 and no end", login, accepted, throttled.RetryAt)
+		}
+	}
+}
+
+// TestRule12SuccessDoesNotResetTheMonth: 300 failures in 30 days, whatever
+// succeeds between them.
+func TestRule12SuccessDoesNotResetTheMonth(t *testing.T) {
+	t.Parallel()
+	r := newCheckRig(t)
+	wrong := 0
+	for range 500 {
+		err := r.try(t, "mina", "wrong password")
+		var throttled *authn.ThrottledError
+		if errors.As(err, &throttled) {
+			if want := noon.Add(30 * 24 * time.Hour); !throttled.RetryAt.Equal(want) {
+				t.Errorf("retry at: got %v, want %v", throttled.RetryAt, want)
+			}
+			break
+		}
+		wrong++
+		if wrong%3 == 0 && wrong < 300 {
+			if err := r.try(t, "mina", "right password"); err != nil {
+				t.Fatal(wrong, err)
+			}
+		}
+	}
+	if wrong != 300 {
+		t.Errorf("got %d failures in a month, want 300", wrong)
+	}
+}
+
+// TestRule12CodesAreCountedPerAuthenticator: a hundred wrong codes in a row, in
+// however many sessions, and the authenticator takes no more.
+func TestRule12CodesAreCountedPerAuthenticator(t *testing.T) {
+	t.Parallel()
+	r := newCheckRig(t)
+	secret := []byte("12345678901234567890")
+	sealed, err := r.Sealer.Seal(secret, authn.SecretPlace("a", "mina"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []store.Authenticator{{ID: "a", UserID: "mina", Kind: store.KindTOTP, Secret: sealed}}
+	accepted := 0
+	for range 300 {
+		_, _, _, err := r.CheckTOTP(t.Context(), list, "000000")
+		if errors.Is(err, authn.ErrCode) {
+			accepted++
+		}
+		r.now = r.now.Add(time.Hour)
+	}
+	if accepted != 100 {
+		t.Errorf("got %d wrong codes, want 100", accepted)
+	}
+	var throttled *authn.ThrottledError
+	if _, _, _, err := r.CheckTOTP(t.Context(), list, authn.TOTPCode(secret, r.now.Unix()/30, 6)); !errors.As(err, &throttled) || !throttled.RetryAt.IsZero() {
+		t.Errorf("the right code after that: got %v, want throttled for good", err)
+	}
+}
