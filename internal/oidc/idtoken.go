@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
-	"slices"
 )
 
 // IDToken are the claims of an ID token (OpenID Connect Core §2). Times are Unix
@@ -36,7 +35,7 @@ func (t IDToken) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	further := maps.Clone(t.Extra)
-	maps.DeleteFunc(further, func(name string, _ any) bool { return slices.Contains(protocolClaims, name) })
+	maps.DeleteFunc(further, func(name string, _ any) bool { return isProtocolClaim(name) })
 	if len(further) == 0 {
 		return body, nil
 	}

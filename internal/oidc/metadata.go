@@ -3,7 +3,9 @@ package oidc
 import "slices"
 
 // Metadata is the server's metadata (OpenID Connect Discovery §3, RFC 8414 §2).
-// It says what is enabled and nothing more.
+// It says what is enabled and nothing more: no member is there that the server
+// would not honour, and none with the name of a client's own setting, because
+// some clients merge the document into their settings.
 type Metadata struct {
 	Issuer                string `json:"issuer"`
 	AuthorizationEndpoint string `json:"authorization_endpoint"`
@@ -32,7 +34,9 @@ type Metadata struct {
 	AuthorizationResponseIssParameterSupported bool `json:"authorization_response_iss_parameter_supported"`
 }
 
-// NewMetadata is the metadata of a server with this issuer.
+// NewMetadata is the metadata of a server with this issuer, for both well-known
+// addresses: appended to the issuer (OpenID Connect Discovery §4), inserted
+// before its path (RFC 8414 §3). A caller that enables more sets the fields.
 func NewMetadata(issuer string) Metadata {
 	return Metadata{
 		Issuer:                issuer,

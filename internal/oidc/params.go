@@ -46,7 +46,10 @@ func (p *params) text(name string, longest int) string {
 // and nothing else (RFC 6749 §3.3).
 func (p *params) words(name string) []string {
 	words := strings.FieldsFunc(p.text(name, longestParam), func(r rune) bool { return r == ' ' })
-	if len(words) > mostWords {
+	switch {
+	case len(words) == 0:
+		return nil
+	case len(words) > mostWords:
 		p.fail(Errorf(InvalidRequest, "%s has more than %d words", name, mostWords))
 		return nil
 	}

@@ -1,6 +1,9 @@
 package oidc
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // scopeClaims are the claims that scopes ask for (OpenID Connect Core §5.4).
 var scopeClaims = map[string][]string{
@@ -13,14 +16,23 @@ var scopeClaims = map[string][]string{
 
 // protocolClaims are the server's to set: no user's claim takes their place.
 var protocolClaims = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr",
-	"azp", "sid", "at_hash", "c_hash", "s_hash", "cnf", "act", "may_act", "scope", "client_id", "events"}
+	"azp", "sid", "at_hash", "c_hash", "s_hash", "cnf", "act", "may_act", "scope", "client_id", "events", "sub_jwk",
+	"_claim_names", "_claim_sources",
+	"nonce_supported"} // false turns some clients' check of the nonce off
+
+// isProtocolClaim compares as encoding/json does: to a client in Go, SUB is sub.
+func isProtocolClaim(name string) bool {
+	return slices.ContainsFunc(protocolClaims, func(own string) bool { return strings.EqualFold(own, name) })
+}
 
 // UserClaims picks from all that is known of a user what scopes and a claims
-// request ask for. Claims with the protocol's names are never among them.
+// request ask for. It does not ask whether the user allowed that, and looks at no
+// values. Claims with the protocol's names are never among them; the caller adds
+// sub.
 func UserClaims(scope []string, asked map[string]ClaimRequest, all map[string]any) map[string]any {
 	picked := map[string]any{}
 	pick := func(name string) {
-		if value, ok := all[name]; ok && !slices.Contains(protocolClaims, name) {
+		if value, ok := all[name]; ok && !isProtocolClaim(name) {
 			picked[name] = value
 		}
 	}
