@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -16,14 +15,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/admin"
-	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/keys"
-	"github.com/sallyport-id/sallyport/internal/store"
-	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
 type devCommands struct {
@@ -71,6 +66,11 @@ const devMark = "dev"
 func (d *devCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	return d.run(ctx, os.Stdout)
+}
+
+// run serves until ctx ends.
+func (d *devCmd) run(ctx context.Context, stdout io.Writer) error {
 	dir, cleanUp, err := d.directory()
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (d *devCmd) Run() error {
 	closeDemo := demoAt.serve(demo, failed)
 	defer closeServer()
 	defer closeDemo()
-	if err := d.announce(info, serverAt, demoAt); err != nil {
+	if err := d.announce(stdout, info, serverAt, demoAt); err != nil {
 		return err
 	}
 	select {
@@ -200,17 +200,17 @@ func devPassword() string {
 	return strings.ToLower(rand.Text()[:4] + "-" + rand.Text()[:4] + "-" + rand.Text()[:4])
 }
 
-func (d *devCmd) announce(info *devInfo, server, demo *loopback) error {
+func (d *devCmd) announce(w io.Writer, info *devInfo, server, demo *loopback) error {
 	if d.Output == "json" {
-		return json.NewEncoder(os.Stdout).Encode(info)
+		return json.NewEncoder(w).Encode(info)
 	}
 	if server.moved {
-		fmt.Printf("Port %d is taken; the server is on %d.\n", d.Port, server.port)
+		fmt.Fprintf(w, "Port %d is taken; the server is on %d.\n", d.Port, server.port)
 	}
 	if demo.moved {
-		fmt.Printf("Port %d is taken; the demo application is on %d.\n", d.DemoPort, demo.port)
+		fmt.Fprintf(w, "Port %d is taken; the demo application is on %d.\n", d.DemoPort, demo.port)
 	}
-	return printGuide(os.Stdout, info)
+	return printGuide(w, info)
 }
 
 func printGuide(w io.Writer, info *devInfo) error {
@@ -243,168 +243,4 @@ Ctrl-C ends it and removes the data.
 `, info.Demo, info.Issuer, mina.Login, mina.Password, joon.Login, joon.Password, mina.RecoveryCodes[0],
 		info.Metadata, info.Tutorial.ClientID, info.Tutorial.ClientSecret, info.Tutorial.RedirectURI)
 	return err
-}
-
-type codeCmd struct {
-	Login string `arg:"" help:"The user's login."`
-	Dir   string `help:"Directory of the dev server; the one started last if empty."`
-	Next  bool   `help:"The code of the next 30 seconds."`
-}
-
-// Run prints the code. It works on dev databases alone.
-func (c *codeCmd) Run() error {
-	ctx := context.Background()
-	dir := c.Dir
-	if dir == "" {
-		note, err := devNote()
-		if err != nil {
-			return err
-		}
-		noted, err := os.ReadFile(note)
-		if err != nil {
-			return fmt.Errorf("no dev server was started: %w", err)
-		}
-		dir = string(noted)
-	}
-	secret, err := devSecret(ctx, dir, c.Login)
-	if err != nil {
-		return err
-	}
-	step := time.Now().Unix() / 30
-	if c.Next {
-		step++
-	}
-	_, err = fmt.Println(authn.TOTPCode(secret, step, 6))
-	return err
-}
-
-// loopback is a port on 127.0.0.1 and, where there is one, ::1.
-type loopback struct {
-	port      int
-	moved     bool // it is not the port that was asked for
-	listeners []net.Listener
-}
-
-// portsToTry is how far a taken port may be passed over.
-const portsToTry = 20
-
-func listenLoopback(port int) (*loopback, error) {
-	var last error
-	for try := range portsToTry {
-		asked := port
-		if port != 0 {
-			asked += try
-		}
-		l, err := listenOn(asked)
-		if err == nil {
-			l.moved = port != 0 && try > 0
-			return l, nil
-		}
-		last = err
-	}
-	return nil, fmt.Errorf("no free port from %d on: %w", port, last)
-}
-
-func listenOn(port int) (*loopback, error) {
-	v4, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return nil, err
-	}
-	l := &loopback{port: v4.Addr().(*net.TCPAddr).Port, listeners: []net.Listener{v4}}
-	v6, err := net.Listen("tcp6", net.JoinHostPort("::1", strconv.Itoa(l.port)))
-	switch {
-	case err == nil:
-		l.listeners = append(l.listeners, v6)
-	case errors.Is(err, syscall.EADDRINUSE):
-		_ = v4.Close()
-		return nil, err
-	}
-	return l, nil // a machine without IPv6 is a machine, too
-}
-
-func (l *loopback) url() string { return "http://localhost:" + strconv.Itoa(l.port) }
-
-func (l *loopback) serve(h http.Handler, failed chan<- error) (shutdown func()) {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
-	for _, listener := range l.listeners {
-		go func() {
-			if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		}()
-	}
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-		defer cancel()
-		_ = s.Shutdown(ctx)
-	}
-}
-
-// loopbackOnly refuses what came through a proxy: dev is not to be reached from
-// outside.
-func loopbackOnly(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via"} {
-			if r.Header.Get(name) != "" {
-				http.Error(w, "sallyport dev is for this machine only and answers no proxy", http.StatusMisdirectedRequest)
-				return
-			}
-		}
-		h.ServeHTTP(w, r)
-	})
-}
-
-// openDev opens the database and the key of a dev server, and of no other.
-func openDev(ctx context.Context, dir string) (*sqlstore.Store, *keys.Sealer, error) {
-	if _, err := os.Stat(databasePath(dir)); err != nil {
-		return nil, nil, fmt.Errorf("no dev server is running: %w", err)
-	}
-	master, err := keys.ReadKeyFile(keyPath(dir))
-	if err != nil {
-		return nil, nil, err
-	}
-	sealer, err := keys.NewSealer(master)
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := sqlstore.Open(ctx, sqlstore.Config{Path: databasePath(dir)})
-	if err != nil {
-		return nil, nil, err
-	}
-	if mode, err := db.Meta(ctx, "mode"); err != nil || mode != devMark {
-		return nil, nil, errors.Join(errors.New("this is not the database of a dev server"), err, db.Close())
-	}
-	return db, sealer, nil
-}
-
-// devSecret reads a user's TOTP secret, enrolled or under enrolment.
-func devSecret(ctx context.Context, dir, login string) ([]byte, error) {
-	db, sealer, err := openDev(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	key, err := authn.LoginKey(login)
-	if err != nil {
-		return nil, err
-	}
-	u, err := db.UserByLogin(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("user %q: %w", login, err)
-	}
-	list, err := db.Authenticators(ctx, u.ID)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range list {
-		if a.Kind == store.KindTOTP && !a.Disabled {
-			return sealer.Open(a.Secret, authn.SecretPlace(a.ID, u.ID))
-		}
-	}
-	w, err := db.Enrolling(ctx, u.ID)
-	if err != nil {
-		return nil, fmt.Errorf("user %q has no authenticator and is not setting one up: %w", login, err)
-	}
-	return sealer.Open(w.Secret, authn.SecretPlace(w.ID, u.ID))
 }
