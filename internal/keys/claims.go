@@ -24,6 +24,10 @@ func DecodeClaims(payload []byte, into any) error {
 	if len(payload) > longestClaims || !utf8.Valid(payload) || !bytes.HasPrefix(bytes.TrimLeft(payload, " \t\r\n"), []byte("{")) {
 		return errClaims
 	}
+	var all map[string]any // sees the names that into has no field for
+	if err := json.Unmarshal(payload, &all); err != nil {
+		return fmt.Errorf("keys: claims: %w", err)
+	}
 	if err := json.Unmarshal(payload, into); err != nil {
 		return fmt.Errorf("keys: claims: %w", err)
 	}

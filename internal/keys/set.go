@@ -125,7 +125,7 @@ func (s *Set) Verify(compact string, allowed ...string) ([]byte, error) {
 // token: its kid looks up a key, and the key says the algorithm (RFC 8725 §3.1).
 // ErrSignature otherwise. The claims are not looked at: it may have expired.
 func (s *Set) VerifyType(compact, typ string, allowed ...string) (payload []byte, h Header, err error) {
-	if len(compact) > longestJWS || strings.Count(compact, ".") != 2 {
+	if len(compact) > longestJWS || strings.Count(compact, ".") != 2 || strings.ContainsAny(compact, "\r\n") {
 		return nil, h, ErrSignature
 	}
 	accepted := make([]jose.SignatureAlgorithm, len(allowed))
