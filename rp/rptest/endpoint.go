@@ -1,0 +1,204 @@
+package rptest
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The provider's user.
+const (
+	Subject  = "248289761001"
+	Username = "j.doe"
+)
+
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
+
+func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
+	issuer := p.Issuer
+	if p.is(OtherMetadata) {
+		issuer += "/"
+	}
+	etag := `"` + issuer + `"`
+	if r.Header.Get("If-None-Match") == etag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.Header().Set("ETag", etag)
+	answerJSON(w, http.StatusOK, map[string]any{
+		"issuer":                     issuer,
+		"authorization_endpoint":     p.Issuer + "/authorize",
+		"token_endpoint":             p.Issuer + "/token",
+		"userinfo_endpoint":          p.Issuer + "/userinfo",
+		"jwks_uri":                   p.Issuer + "/jwks.json",
+		"claims_parameter_supported": !p.is(NoClaimsParameter),
+		"authorization_response_iss_parameter_supported": !p.is(NoIssParameter),
+		// What a client must not take for settings of its own.
+		"client_id": "evil", "redirect_uri": "https://evil.example", "scope": "evil", "nonce_supported": false,
+	})
+}
+
+func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	io.WriteString(w, p.keySet())
+}
+
+// serveAuthorize sends everyone back with a code at once.
+func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	back, err := url.Parse(q.Get("redirect_uri"))
+	if err != nil || !back.IsAbs() || q.Get("client_id") != p.ClientID || q.Get("response_type") != "code" ||
+		q.Get("code_challenge_method") != "S256" || !strings.Contains(" "+q.Get("scope")+" ", " openid ") {
+		http.Error(w, "bad authorization request", http.StatusBadRequest)
+		return
+	}
+	code := rand.Text()
+	p.mu.Lock()
+	p.requests = append(p.requests, q)
+	p.codes[code] = q
+	p.mu.Unlock()
+
+	params := back.Query()
+	params.Set("state", q.Get("state"))
+	params.Set("iss", p.Issuer)
+	p.breakResponse(params, code)
+	back.RawQuery = params.Encode()
+	http.Redirect(w, r, back.String(), http.StatusSeeOther)
+}
+
+func (p *Provider) breakResponse(params url.Values, code string) {
+	switch {
+	case p.is(AccessDenied):
+		params.Set("error", "access_denied")
+		params.Set("error_description", "the user said no")
+	case p.is(Unmet):
+		params.Set("error", "unmet_authentication_requirements")
+	default:
+		params.Set("code", code)
+	}
+	if p.is(OtherResponseIss) {
+		params.Set("iss", "https://other.example")
+	}
+	if p.is(NoResponseIss) || p.is(NoIssParameter) {
+		params.Del("iss")
+	}
+}
+
+func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
+	if p.is(TokenRedirect) {
+		http.Redirect(w, r, "/token?again", http.StatusTemporaryRedirect)
+		return
+	}
+	request, problem := p.redeem(r)
+	if problem != "" || p.is(InvalidGrant) {
+		answerJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant", "error_description": problem})
+		return
+	}
+	accessToken := rand.Text()
+	answer := map[string]any{
+		"access_token": accessToken, "token_type": "Bearer", "expires_in": 300, "scope": request.Get("scope"),
+		"id_token": p.sign(p.idTokenClaims(request, accessToken)),
+	}
+	if p.is(NoIDToken) {
+		delete(answer, "id_token")
+	}
+	if p.is(NotBearer) {
+		answer["token_type"] = "DPoP"
+	}
+	if p.is(HugeTokens) {
+		answer["more"] = strings.Repeat("x", 1<<20)
+	}
+	text, _ := json.Marshal(answer)
+	if p.is(GarbageTokens) {
+		text = []byte("<!doctype html><title>Welcome</title>")
+	}
+	if p.is(DuplicateTokens) {
+		text = append([]byte(`{"access_token":"another",`), text[1:]...)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(text)
+}
+
+// redeem returns the authorization request of a code, or what is wrong.
+func (p *Provider) redeem(r *http.Request) (request url.Values, problem string) {
+	if !p.authenticated(r) {
+		return nil, "wrong client or secret"
+	}
+	p.mu.Lock()
+	request = p.codes[r.PostFormValue("code")]
+	delete(p.codes, r.PostFormValue("code"))
+	p.mu.Unlock()
+	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
+	switch {
+	case request == nil:
+		return nil, "no such code"
+	case r.PostFormValue("grant_type") != "authorization_code":
+		return nil, "wrong grant_type"
+	case request.Get("redirect_uri") != r.PostFormValue("redirect_uri"):
+		return nil, "wrong redirect_uri"
+	case request.Get("code_challenge") != encode(sum[:]):
+		return nil, "wrong code_verifier"
+	}
+	return request, ""
+}
+
+// authenticated accepts the secret in the header, form-encoded, or in the body,
+// and none at all, which is what a public client sends.
+func (p *Provider) authenticated(r *http.Request) bool {
+	id, secret, basic := r.BasicAuth()
+	if !basic {
+		secret := r.PostFormValue("client_secret")
+		return r.PostFormValue("client_id") == p.ClientID && (secret == p.ClientSecret || secret == "")
+	}
+	id, errID := url.QueryUnescape(id)
+	secret, errSecret := url.QueryUnescape(secret)
+	return errID == nil && errSecret == nil && id == p.ClientID && secret == p.ClientSecret
+}
+
+func (p *Provider) idTokenClaims(request url.Values, accessToken string) map[string]any {
+	now := p.Now()
+	alg, _ := p.signing()
+	claims := map[string]any{
+		"iss": p.Issuer, "sub": Subject, "aud": p.ClientID,
+		"iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "auth_time": now.Unix(),
+		"nonce": request.Get("nonce"), "at_hash": tokenHash(alg, accessToken),
+		"acr": "urn:sallyport:acr:2fa", "amr": []string{"pwd", "otp", "mfa"},
+	}
+	p.changeClaims(claims)
+	p.breakClaims(claims)
+	return claims
+}
+
+// changeClaims applies SetClaims.
+func (p *Provider) changeClaims(claims map[string]any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.Copy(claims, p.claims)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+}
+
+func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	claims := map[string]any{
+		"sub": Subject, "name": "Jane Doe", "preferred_username": Username,
+		"email": "jane@example.com", "email_verified": true, "locale": "en",
+	}
+	p.changeClaims(claims)
+	if p.is(OtherUserInfo) {
+		claims["sub"] = "another"
+	}
+	answerJSON(w, http.StatusOK, claims)
+}

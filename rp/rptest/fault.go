@@ -1,0 +1,107 @@
+package rptest
+
+import "time"
+
+// A Fault is a way to misbehave.
+type Fault string
+
+// Faults of the ID token's claims.
+const (
+	WrongNonce     Fault = "nonce of another login"
+	NoNonce        Fault = "no nonce"
+	WrongIssuer    Fault = "iss of another server"
+	WrongAudience  Fault = "aud of another client"
+	TwoAudiences   Fault = "aud of two clients"
+	WrongParty     Fault = "azp of another client"
+	NoSubject      Fault = "no sub"
+	Expired        Fault = "exp past"
+	NoExpiry       Fault = "no exp"
+	NoIssuedAt     Fault = "no iat"
+	FromTheFuture  Fault = "iat in the future"
+	NotYetValid    Fault = "nbf in the future"
+	WrongTokenHash Fault = "at_hash of another token"
+	OneFactor      Fault = "acr of one factor"
+	PasswordOnly   Fault = "amr of a password alone"
+	NoACR          Fault = "no acr"
+	NoAMR          Fault = "no amr"
+	AMRText        Fault = "amr is a string"
+	OldAuthTime    Fault = "auth_time a day ago"
+	NoAuthTime     Fault = "no auth_time"
+	FutureAuthTime Fault = "auth_time in the future"
+)
+
+// Faults of the ID token's form and signature.
+const (
+	DuplicateClaims Fault = "sub occurs twice"
+	UpperCaseClaims Fault = "ACR and AMR instead of acr and amr"
+	AlgNone         Fault = "alg none"
+	HMACPublicKey   Fault = "HS256 with the public key"
+	BadSignature    Fault = "signature of another key"
+	UnknownKey      Fault = "kid that is not published"
+	WrongKeyAlg     Fault = "alg that the key does not have"
+	CriticalHeader  Fault = "crit header"
+	AccessTokenType Fault = "typ at+jwt"
+	LogoutTokenType Fault = "typ logout+jwt"
+)
+
+// Faults of the answers.
+const (
+	OtherResponseIss Fault = "iss parameter of another server"
+	NoResponseIss    Fault = "no iss parameter"
+	AccessDenied     Fault = "error access_denied"
+	Unmet            Fault = "error unmet_authentication_requirements"
+	InvalidGrant     Fault = "invalid_grant for every code"
+	GarbageTokens    Fault = "token response is no JSON"
+	DuplicateTokens  Fault = "access_token occurs twice in the token response"
+	HugeTokens       Fault = "token response of a megabyte"
+	NoIDToken        Fault = "no id_token"
+	NotBearer        Fault = "token_type DPoP"
+	TokenRedirect    Fault = "token endpoint redirects"
+	OtherUserInfo    Fault = "userinfo about another user"
+	OtherMetadata    Fault = "metadata of another issuer"
+	Down             Fault = "503 for everything"
+)
+
+// What a provider may lack without misbehaving.
+const (
+	NoClaimsParameter Fault = "no claims parameter"
+	NoIssParameter    Fault = "no iss parameter, and none announced"
+)
+
+// breakClaims applies the faults of claims.
+func (p *Provider) breakClaims(c map[string]any) {
+	now := p.Now()
+	breaks := map[Fault]func(){
+		WrongNonce:     func() { c["nonce"] = "another" },
+		NoNonce:        func() { delete(c, "nonce") },
+		WrongIssuer:    func() { c["iss"] = "https://other.example" },
+		WrongAudience:  func() { c["aud"] = "other" },
+		TwoAudiences:   func() { c["aud"] = []string{p.ClientID, "other"} },
+		WrongParty:     func() { c["azp"] = "other" },
+		NoSubject:      func() { delete(c, "sub") },
+		Expired:        func() { c["exp"] = now.Add(-2 * time.Minute).Unix() },
+		NoExpiry:       func() { delete(c, "exp") },
+		NoIssuedAt:     func() { delete(c, "iat") },
+		FromTheFuture:  func() { c["iat"] = now.Add(2 * time.Minute).Unix() },
+		NotYetValid:    func() { c["nbf"] = now.Add(2 * time.Minute).Unix() },
+		WrongTokenHash: func() { c["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA" },
+		OneFactor:      func() { c["acr"] = "urn:sallyport:acr:1fa" },
+		PasswordOnly:   func() { c["amr"] = []string{"pwd"} },
+		NoACR:          func() { delete(c, "acr") },
+		NoAMR:          func() { delete(c, "amr") },
+		AMRText:        func() { c["amr"] = "mfa" },
+		OldAuthTime:    func() { c["auth_time"] = now.Add(-24 * time.Hour).Unix() },
+		NoAuthTime:     func() { delete(c, "auth_time") },
+		FutureAuthTime: func() { c["auth_time"] = now.Add(2 * time.Minute).Unix() },
+		UpperCaseClaims: func() {
+			c["ACR"], c["AMR"] = c["acr"], c["amr"]
+			delete(c, "acr")
+			delete(c, "amr")
+		},
+	}
+	for fault, do := range breaks {
+		if p.is(fault) {
+			do()
+		}
+	}
+}
