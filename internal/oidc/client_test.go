@@ -1,0 +1,129 @@
+package oidc_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+func TestValidateClient(t *testing.T) {
+	t.Parallel()
+	negative, tooLong := -time.Second, 20*365*24*time.Hour
+	for _, tt := range []struct {
+		name   string
+		change func(*oidc.Client)
+		want   string // part of the error, "" for none
+	}{
+		{"good", func(*oidc.Client) {}, ""},
+		{"public", func(c *oidc.Client) { c.AuthMethod, c.SecretHashes = oidc.AuthNone, nil }, ""},
+		{"native", func(c *oidc.Client) { c.NativeApp, c.RedirectURIs = true, []string{"com.example.app:/cb"} }, ""},
+		{"name in Korean", func(c *oidc.Client) { c.Name = strings.Repeat("가", 64) }, ""},
+		{"EdDSA", func(c *oidc.Client) { c.IDTokenAlg = "EdDSA" }, ""},
+		{"default scope", func(c *oidc.Client) { c.DefaultScope = []string{"profile"} }, ""},
+
+		{"no id", func(c *oidc.Client) { c.ID = "" }, "client_id"},
+		{"id with a colon", func(c *oidc.Client) { c.ID = "a:b" }, "client_id"},
+		{"id with a percent sign", func(c *oidc.Client) { c.ID = "a%41" }, "client_id"},
+		{"long id", func(c *oidc.Client) { c.ID = strings.Repeat("a", 129) }, "client_id"},
+		{"no name", func(c *oidc.Client) { c.Name = " " }, "client_name"},
+		{"long name", func(c *oidc.Client) { c.Name = strings.Repeat("가", 65) }, "client_name"},
+		{"name with a line break", func(c *oidc.Client) { c.Name = "a\nb" }, "client_name"},
+		{"name that turns round", func(c *oidc.Client) { c.Name = "shop\u202egro.knab" }, "client_name"},
+		{"name with no width", func(c *oidc.Client) { c.Name = "sh\u200bop" }, "client_name"},
+
+		{"private_key_jwt", func(c *oidc.Client) { c.AuthMethod = "private_key_jwt" }, "token_endpoint_auth_method"},
+		{"no secret", func(c *oidc.Client) { c.SecretHashes = nil }, "secret"},
+		{"public with a secret", func(c *oidc.Client) { c.AuthMethod = oidc.AuthNone }, "secret"},
+		{"hash cut", func(c *oidc.Client) { c.SecretHashes = [][]byte{hashOf("a")[:16]} }, "SHA-256"},
+		{"public without PKCE", func(c *oidc.Client) {
+			c.AuthMethod, c.SecretHashes, c.InsecureOptionalPKCE = oidc.AuthNone, nil, true
+		}, "PKCE"},
+
+		{"no redirect URI", func(c *oidc.Client) { c.RedirectURIs = nil }, "redirect_uris"},
+		{"bad redirect URI", func(c *oidc.Client) { c.RedirectURIs = append(c.RedirectURIs, "http://shop.example/") }, "https"},
+		{"bad URI after the logout", func(c *oidc.Client) { c.PostLogoutRedirectURIs = []string{"https://shop.example/#a"} }, "fragment"},
+		{"private-use scheme of a web client", func(c *oidc.Client) { c.RedirectURIs = []string{"com.example.app:/cb"} }, "https"},
+
+		{"no grant", func(c *oidc.Client) { c.GrantTypes = nil }, "grant_types"},
+		{"password grant", func(c *oidc.Client) { c.GrantTypes = append(c.GrantTypes, "password") }, "grant_types"},
+		{"refresh alone", func(c *oidc.Client) { c.GrantTypes = []string{oidc.GrantRefreshToken} }, "authorization_code"},
+		{"response type token", func(c *oidc.Client) { c.ResponseTypes = []string{"token"} }, "response_types"},
+		{"no response mode", func(c *oidc.Client) { c.ResponseModes = nil }, "response_modes"},
+		{"fragment", func(c *oidc.Client) { c.ResponseModes = []string{"fragment"} }, "response_modes"},
+		{"scope with a space", func(c *oidc.Client) { c.Scopes = []string{"a b"} }, "scopes"},
+		{"empty scope", func(c *oidc.Client) { c.Scopes = []string{""} }, "scopes"},
+		{"default scope not allowed", func(c *oidc.Client) { c.DefaultScope = []string{"admin"} }, "default_scope"},
+
+		{"HS256", func(c *oidc.Client) { c.IDTokenAlg = "HS256" }, "id_token_signed_response_alg"},
+		{"alg none", func(c *oidc.Client) { c.IDTokenAlg = "none" }, "id_token_signed_response_alg"},
+		{"level 5", func(c *oidc.Client) { c.MinLevel = 5 }, "min_level"},
+		{"negative level", func(c *oidc.Client) { c.MinLevel = -1 }, "min_level"},
+		{"negative max_age", func(c *oidc.Client) { c.DefaultMaxAge = &negative }, "default_max_age"},
+		{"endless max_age", func(c *oidc.Client) { c.DefaultMaxAge = &tooLong }, "default_max_age"},
+		{"acr with a space", func(c *oidc.Client) { c.DefaultACRValues = []string{"phr phrh"} }, "default_acr_values"},
+		{"negative lifetime", func(c *oidc.Client) { c.AccessTokenTTL = negative }, "lifetime"},
+	} {
+		c := shop()
+		tt.change(c)
+		if err := c.Validate(); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want an error with %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// The tutorial's page takes any token for a second factor. So its preset cannot
+// be loosened.
+func TestTutorialClientIsPinned(t *testing.T) {
+	t.Parallel()
+	tutorial := func() *oidc.Client {
+		c := shop()
+		c.Preset, c.MinLevel, c.InsecureOptionalPKCE = "tutorial", oidc.Level2FA, true
+		c.GrantTypes, c.RedirectURIs = []string{oidc.GrantAuthorizationCode}, []string{"http://localhost:5000/callback"}
+		return c
+	}
+	if err := tutorial().Validate(); err != nil {
+		t.Errorf("got %v, want none", err)
+	}
+	for name, loosen := range map[string]func(*oidc.Client){
+		"one factor":        func(c *oidc.Client) { c.MinLevel = oidc.Level1FA },
+		"no level":          func(c *oidc.Client) { c.MinLevel = oidc.LevelNone },
+		"two redirect URIs": func(c *oidc.Client) { c.RedirectURIs = append(c.RedirectURIs, "http://127.0.0.1/cb") },
+		"on the network":    func(c *oidc.Client) { c.RedirectURIs[0] = "https://shop.example/cb" },
+		"refresh tokens":    func(c *oidc.Client) { c.GrantTypes = append(c.GrantTypes, oidc.GrantRefreshToken) },
+	} {
+		c := tutorial()
+		if loosen(c); c.Validate() == nil {
+			t.Errorf("%s: got no error, want one", name)
+		}
+	}
+}
+
+func TestACRNames(t *testing.T) {
+	t.Parallel()
+	names := oidc.ACRNames{"https://refeds.org/profile/mfa": oidc.Level2FA, "phr": oidc.Level1FA}
+	for _, tt := range []struct {
+		name      string
+		reached   oidc.Level
+		requested []string
+		want      string
+	}{
+		{"nothing asked", oidc.Level2FA, nil, oidc.ACR2FA},
+		{"first that is reached", oidc.Level2FA, []string{"phr", "https://refeds.org/profile/mfa", oidc.ACR2FA}, "https://refeds.org/profile/mfa"},
+		{"none is reached", oidc.Level1FA, []string{"phr"}, oidc.ACR1FA},
+		{"less than reached", oidc.LevelPHRH, []string{oidc.ACR1FA}, oidc.ACR1FA},
+		{"never an echo of what is unknown", oidc.LevelPHR, []string{"urn:x"}, oidc.ACRPHR},
+		{"phr stays what it is", oidc.Level1FA, []string{"phr"}, oidc.ACR1FA},
+		{"nothing reached", oidc.LevelNone, []string{"urn:x", "phr"}, ""},
+	} {
+		if got := names.Name(tt.reached, tt.requested); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	for level := oidc.Level1FA; level <= oidc.LevelPHRH; level++ {
+		if got, ok := oidc.ACRNames(nil).Level(level.ACR()); !ok || got != level {
+			t.Errorf("%v: got %v, %v back from %q", level, got, ok, level.ACR())
+		}
+	}
+}
