@@ -286,3 +286,14 @@ func (b *tab) mustBeSignedOut(d *dev) {
 		b.fatalf("the demo has a session for %q, want none", who)
 	}
 }
+
+// cookie is the value that the browser keeps for the server, "" for none.
+func (b *tab) cookie(d *dev, name string) string {
+	b.t.Helper()
+	for _, c := range call(b, network.GetCookies, network.GetCookiesParams{URLs: []string{d.Issuer}}).Cookies {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
