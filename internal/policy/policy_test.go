@@ -1,0 +1,96 @@
+package policy_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func evidence(methods ...store.Method) authn.Evidence {
+	e := authn.Evidence{UserID: "u", At: noon, Interaction: "i"}
+	for _, m := range methods {
+		e.Proofs = append(e.Proofs, store.Proof{Method: m, At: noon, UserID: "u", Interaction: "i"})
+	}
+	return e
+}
+
+// TestAllows: the gate of every token, one reason at a time.
+func TestAllows(t *testing.T) {
+	t.Parallel()
+	both := []store.Method{store.MethodPassword, store.MethodTOTP}
+	for name, c := range map[string]struct {
+		policy  policy.Policy
+		client  oidc.Client
+		user    store.User
+		methods []store.Method
+		want    error
+	}{
+		"two factors":                          {methods: both},
+		"one factor":                           {methods: both[:1], want: policy.ErrTooWeak},
+		"nothing":                              {want: policy.ErrTooWeak},
+		"one factor where one will do":         {policy: policy.Policy{Level: oidc.Level1FA}, methods: both[:1]},
+		"nothing where one will do":            {policy: policy.Policy{Level: oidc.Level1FA}, want: policy.ErrTooWeak},
+		"the client's floor under a lax rule":  {policy: policy.Policy{Level: oidc.Level1FA}, client: oidc.Client{MinLevel: oidc.Level2FA}, methods: both[:1], want: policy.ErrTooWeak},
+		"a rule above the client's floor":      {policy: policy.Policy{Level: oidc.LevelPHR}, client: oidc.Client{MinLevel: oidc.Level2FA}, methods: both, want: policy.ErrTooWeak},
+		"a stricter rule than when it was new": {policy: policy.Policy{Level: oidc.LevelPHR}, methods: both, want: policy.ErrTooWeak},
+		"a disabled user":                      {user: store.User{Disabled: true}, methods: both, want: policy.ErrDisabled},
+		"a disabled client":                    {client: oidc.Client{Disabled: true}, methods: both, want: policy.ErrClient},
+		"an epoch later":                       {user: store.User{Epoch: 1}, methods: both, want: policy.ErrRevoked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.user.ID = "u"
+			if _, err := c.policy.Allows(&c.client, &c.user, 0, evidence(c.methods...)); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+	if _, err := (policy.Policy{}).Allows(&oidc.Client{}, &store.User{ID: "v"}, 0, evidence(both...)); !errors.Is(err, policy.ErrRevoked) {
+		t.Errorf("another user's evidence: got %v", err)
+	}
+}
+
+// TestDemand: what acr_values and an essential acr ask for.
+func TestDemand(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		values    []string
+		essential bool
+		reach     oidc.Level
+		want      policy.Demand
+	}{
+		"nothing":                       {nil, false, 1, policy.Demand{Level: 2, MayEnroll: true}},
+		"voluntary, reached":            {[]string{oidc.ACRPHR}, false, 3, policy.Demand{Level: 3, MayEnroll: true}},
+		"voluntary, out of reach":       {[]string{oidc.ACRPHR}, false, 2, policy.Demand{Level: 2, MayEnroll: true}},
+		"voluntary, the highest":        {[]string{oidc.ACR1FA, oidc.ACRPHR, oidc.ACR2FA}, false, 3, policy.Demand{Level: 3, MayEnroll: true}},
+		"voluntary, never below":        {[]string{oidc.ACR1FA}, false, 2, policy.Demand{Level: 2, MayEnroll: true}},
+		"voluntary, unknown":            {[]string{"gold"}, false, 2, policy.Demand{Level: 2, MayEnroll: true}},
+		"essential":                     {[]string{oidc.ACRPHR}, true, 2, policy.Demand{Level: 3, MayEnroll: true, Essential: true}},
+		"essential, any of them":        {[]string{oidc.ACRPHRH, oidc.ACRPHR}, true, 2, policy.Demand{Level: 3, MayEnroll: true, Essential: true}},
+		"essential, never below":        {[]string{oidc.ACR1FA}, true, 2, policy.Demand{Level: 2, MayEnroll: true, Essential: true}},
+		"essential, one of them known":  {[]string{"gold", oidc.ACR2FA}, true, 2, policy.Demand{Level: 2, MayEnroll: true, Essential: true}},
+		"essential, none of them known": {[]string{"gold"}, true, 2, policy.Demand{Level: 2, Essential: true, Impossible: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &oidc.AuthorizationRequest{ACRValues: c.values}
+			if c.essential {
+				r = &oidc.AuthorizationRequest{Claims: oidc.ClaimsRequest{IDToken: map[string]oidc.ClaimRequest{"acr": {Essential: true, Values: c.values}}}}
+			}
+			if got := (policy.Policy{}).Demand(&oidc.Client{}, r, c.reach); got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+	marked := &oidc.Client{EssentialACR: true}
+	if got := (policy.Policy{}).Demand(marked, &oidc.AuthorizationRequest{ACRValues: []string{oidc.ACRPHR}}, 2); !got.Essential || got.Level != 3 {
+		t.Errorf("acr_values of a client that makes them essential: got %+v", got)
+	}
+}
