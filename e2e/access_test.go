@@ -1,8 +1,13 @@
 package e2e
 
 import (
+	"slices"
+	"strings"
+	"testing"
+
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // disableScript turns JavaScript off, as some people do.
@@ -14,3 +19,139 @@ func (b *tab) disableScript() {
 
 // dropRequired takes the browser's own checks away.
 var dropRequired = chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("[required]").forEach(e => e.removeAttribute("required"))`)
+
+// TestWithoutJavaScript: enrolment, sign-in, a wrong code, a recovery code and
+// signing out need none.
+func TestWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	d := startDev(t)
+	mina, joon := d.user(t, "mina"), d.user(t, "joon")
+
+	b := newBrowser(t, "ko-KR")
+	b.disableScript()
+	b.open(d.Demo)
+	b.press("#login")
+	b.password(joon.Login, joon.Password)
+	b.mustStep("enroll")
+	key := b.textOf("dd code")
+	b.mustStatus(b.code(totp(t, key, 0)), 200)
+	b.mustStep("save_codes")
+	b.do(pressed("[name=saved]"))
+	b.mustStatus(b.press("#continue"), 200)
+	b.mustBeComplete(d, "joon", "pwd otp mfa")
+
+	other := newBrowser(t, "en")
+	other.disableScript()
+	other.open(d.Demo + "/login")
+	other.mustStatus(other.password(mina.Login, "wrong"), 422)
+	other.mustStatus(other.password(mina.Login, mina.Password), 200)
+	other.mustStatus(other.code(wrong(d.code(t, "mina"))), 422)
+	other.mustStatus(other.code(d.code(t, "mina")), 200)
+	other.mustBeComplete(d, "mina", "pwd otp mfa")
+	other.press("#logout")
+	other.mustBeSignedOut(d)
+	other.open(d.Demo + "/login")
+	other.password(mina.Login, mina.Password)
+	other.mustStatus(other.recovery(mina.RecoveryCodes[9]), 200)
+	other.mustBeComplete(d, "mina", "pwd otp mfa")
+}
+
+// key presses keys on whatever has the focus.
+func key(keys string) chromedp.Action[chromedp.Void] { return chromedp.KeyEvent(keys) }
+
+// focused is the id, or else the text, of what has the focus.
+func (b *tab) focused() string {
+	b.t.Helper()
+	return eval[string](b, `document.activeElement.id || document.activeElement.textContent.trim().slice(0, 40)`)
+}
+
+// tabTo presses Tab until the element has the focus, as a person does.
+func (b *tab) tabTo(id string) {
+	b.t.Helper()
+	var passed []string
+	for range 30 {
+		at := b.focused()
+		if at == id {
+			if b.has("#" + id + ":focus") {
+				b.mustShowFocus()
+			}
+			return
+		}
+		passed = append(passed, at)
+		b.do(key(kb.Tab))
+	}
+	b.fatalf("Tab does not reach #%s; it passes %q", id, passed)
+}
+
+// mustShowFocus: what has the focus looks different.
+func (b *tab) mustShowFocus() {
+	b.t.Helper()
+	visible := eval[bool](b, `(() => {
+		const s = getComputedStyle(document.activeElement);
+		return s.outlineStyle === "auto" || s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 || s.boxShadow !== "none";
+	})()`)
+	if !visible {
+		b.t.Errorf("#%s has the focus and does not show it", b.focused())
+	}
+}
+
+// TestKeyboardOnly: no page needs a pointer.
+func TestKeyboardOnly(t *testing.T) {
+	t.Parallel()
+	d := startDev(t)
+	joon := d.user(t, "joon")
+	b := newBrowser(t, "en")
+	b.open(d.Demo)
+	b.tabTo("login")
+	b.load(key(kb.Enter))
+
+	if got := b.focused(); got != "username" {
+		t.Errorf("focus on the first page: got %q, want username", got)
+	}
+	b.do(key(joon.Login), key(kb.Tab), key(joon.Password))
+	b.mustStatus(b.load(key(kb.Enter)), 200)
+
+	b.mustStep("enroll")
+	b.do(key(kb.Tab)) // "Not you?"
+	order := []string{b.focused()}
+	for b.focused() != "cancel" && len(order) < 20 {
+		b.do(key(kb.Tab))
+		order = append(order, b.focused())
+	}
+	if got := []string{order[0], order[len(order)-1]}; got[0] != "switch" || got[1] != "cancel" || !slices.Contains(order, "code") || !slices.Contains(order, "enroll") {
+		t.Errorf("Tab order: got %q, want from switch by code and enroll to cancel", order)
+	}
+	b.load(chromedp.Reload())
+	secret := b.textOf("dd code")
+	b.tabTo("code")
+	b.mustStatus(b.load(key(totp(t, secret, 0))), 200) // the last digit sends it
+
+	b.mustStep("save_codes")
+	codes := b.recoveryCodes()
+	b.tabTo(eval[string](b, `document.querySelector("[name=saved]").id`))
+	b.do(key(" "))
+	b.mustStatus(b.load(key(kb.Enter)), 200)
+	b.mustBeComplete(d, "joon", "pwd otp mfa")
+	b.tabTo("logout")
+	b.load(key(kb.Enter))
+
+	b.open(d.Demo + "/login")
+	b.do(key(joon.Login), key(kb.Tab), key(joon.Password))
+	b.load(key(kb.Enter))
+	b.mustStep("second_factor")
+	if got := b.focused(); got != "code" {
+		t.Errorf("focus at the second factor: got %q, want code", got)
+	}
+	for !strings.HasPrefix(b.focused(), "Try another way") {
+		b.do(key(kb.Tab))
+	}
+	b.load(key(kb.Enter))
+	b.do(key(codes[0]))
+	b.mustStatus(b.load(key(kb.Enter)), 200)
+	b.mustBeComplete(d, "joon", "pwd otp mfa")
+
+	cancel := newBrowser(t, "en")
+	cancel.open(d.Demo + "/login")
+	cancel.tabTo("cancel")
+	cancel.mustStatus(cancel.load(key(kb.Enter)), 403)
+}

@@ -111,6 +111,9 @@ func (b *tab) check() {
 		if e.Source == log.EntrySourceNetwork && b.refused[e.URL] {
 			continue
 		}
+		if e.Level == log.EntryLevelInfo || e.Level == log.EntryLevelVerbose {
+			continue
+		}
 		b.t.Errorf("the console has: %s %s: %s (%s)", e.Source, e.Level, e.Text, e.URL)
 	}
 	for _, r := range b.requests {
