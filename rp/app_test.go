@@ -1,6 +1,7 @@
 package rp_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -28,6 +29,7 @@ func newApp(t *testing.T, p *rptest.Provider, change func(*rp.Config), options .
 	t.Helper()
 	config := p.Config(origin + "/callback")
 	config.Require = rp.MFA
+	config.Logger = slog.New(slog.DiscardHandler)
 	if change != nil {
 		change(&config)
 	}

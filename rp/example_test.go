@@ -1,0 +1,49 @@
+package rp_test
+
+import (
+	"context"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/sallyport-id/sallyport/rp"
+)
+
+// An application that lets nobody in without a second factor.
+func Example() {
+	shop, err := rp.New(context.Background(), rp.Config{
+		Issuer: "https://id.example.com", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET"),
+		RedirectURL: "https://shop.example.com/callback", CookieKey: []byte(os.Getenv("COOKIE_KEY")),
+		Require: rp.MFA, // ask for a second factor, and refuse a login without one
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		shop.Login(w, r, rp.ReturnTo(r.FormValue("next")))
+	})
+	http.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
+		id, err := shop.Callback(w, r) // state, iss, nonce, PKCE, signature, acr, amr, auth_time
+		if err != nil {
+			log.Print(err)
+			http.Error(w, rp.Reason(err), http.StatusForbidden)
+			return
+		}
+		log.Print("signed in: ", id) // start a session for id.Issuer and id.Subject here
+		http.Redirect(w, r, id.ReturnTo, http.StatusSeeOther)
+	})
+	log.Fatal(http.ListenAndServe(":8080", nil))
+}
+
+// A payment needs a phishing-resistant login of the last five minutes.
+func ExampleRequirement() {
+	_ = rp.Config{
+		// Issuer, ClientID, …
+		Require: rp.Requirement{
+			ACR:    []string{rp.ACRPHR, rp.ACRPHRH},
+			AMR:    []string{"mfa"},
+			MaxAge: 5 * time.Minute,
+		},
+	}
+}

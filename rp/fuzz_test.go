@@ -1,0 +1,158 @@
+package rp
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+func fuzzClient(t testing.TB) *Client {
+	c, err := New(t.Context(), Config{
+		Issuer: "https://id.example.com", ClientID: "shop", ClientSecret: "secret",
+		RedirectURL: "https://shop.example.com/callback", CookieKey: []byte(strings.Repeat("k", 32)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A cookie that fuzzClient sealed. Fuzzing runs in several processes, so it must be
+// the same in all of them.
+const (
+	sealedName  = "__Host-sallyport-rp-s5k3akjj-_3CSm4LqvDp1"
+	sealedValue = "DbHvj3v2s_xwHuE8FM7N_GmmIMZak5T7oQAGRsrpv5ixAlIE-bk4zDPA_4CgX3jbYgSiL5RbcBKyD6ge4N3MQWCYCgfiIn24Ytocwg"
+)
+
+// Only what this client sealed opens, and only under its own name.
+func FuzzOpenPending(f *testing.F) {
+	c := fuzzClient(f)
+	f.Add(sealedName, sealedValue)
+	f.Add(sealedName+"x", sealedValue)
+	f.Add(sealedName, sealedValue[1:])
+	f.Add(sealedName, "")
+	f.Fuzz(func(t *testing.T, name, value string) {
+		p, err := c.openPending(name, value)
+		if (err == nil) != (name == sealedName && value == sealedValue) {
+			t.Errorf("opened %q=%q: %v, %v", name, value, p, err)
+		}
+	})
+}
+
+// What is read from a cookie leads nowhere else, and is written as it was read.
+func FuzzParsePending(f *testing.F) {
+	f.Add(newPending(time.Unix(1e9, 0), "/cart").text())
+	f.Add("s\nn\nv\n1\n2\n//evil.example")
+	f.Add("s\nn\nv\n1\n2\n/\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parsePending(text)
+		if err != nil {
+			return
+		}
+		if p.returnTo != localPath(p.returnTo) || p.state == "" || p.nonce == "" || p.verifier == "" {
+			t.Errorf("got %+v", p)
+		}
+		if again, err := parsePending(p.text()); err != nil || again != p {
+			t.Errorf("got %+v, want %+v", again, p)
+		}
+	})
+}
+
+// No path leaves the origin, as a browser would resolve it.
+func FuzzLocalPath(f *testing.F) {
+	for _, path := range []string{"/", "/cart?x#y", "//evil.example", `/\evil`, "/\t/evil", "https://evil.example"} {
+		f.Add(path)
+	}
+	browser := strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/") // WHATWG URL §4.4
+	f.Fuzz(func(t *testing.T, path string) {
+		got := browser.Replace(strings.TrimSpace(localPath(path)))
+		if !strings.HasPrefix(got, "/") || strings.HasPrefix(got, "//") || len(got) > longestReturnTo {
+			t.Errorf("%q became %q", path, got)
+		}
+	})
+}
+
+func FuzzParseMetadata(f *testing.F) {
+	const issuer = "https://id.example.com"
+	f.Add([]byte(`{"issuer":"https://id.example.com","authorization_endpoint":"https://id.example.com/a","token_endpoint":"https://id.example.com/t","jwks_uri":"https://id.example.com/k"}`))
+	f.Add([]byte(`{"issuer":"https://id.example.com","issuer":"https://evil.example"}`))
+	f.Add([]byte(`{"Issuer":"https://id.example.com"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := parseMetadata(data, issuer, false)
+		if err != nil {
+			return
+		}
+		for _, url := range []string{m.authorizationEndpoint, m.tokenEndpoint, m.jwksURI} {
+			if m.issuer != issuer || !strings.HasPrefix(strings.ToLower(url), "https://") {
+				t.Errorf("got %+v", m)
+			}
+		}
+	})
+}
+
+func FuzzParseKeys(f *testing.F) {
+	f.Add([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"},{"kty":"AKP"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		keys, _ := parseKeys(data)
+		for _, k := range keys {
+			if _, secret := k.public.([]byte); secret || len(k.algs) == 0 {
+				t.Errorf("got key %+v", k)
+			}
+		}
+	})
+}
+
+func FuzzParseHeader(f *testing.F) {
+	f.Add("eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.e30.AAAA")
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Fuzz(func(t *testing.T, token string) {
+		h, err := parseHeader(token)
+		if err == nil && h.alg != jose.ES256 && h.alg != jose.RS256 && h.alg != jose.PS256 && h.alg != jose.EdDSA {
+			t.Errorf("accepted alg %q", h.alg)
+		}
+	})
+}
+
+// Whatever the claims say, who is accepted is of this issuer, client and login.
+func FuzzCheckClaims(f *testing.F) {
+	const good = `{"iss":"https://id.example.com","sub":"1","aud":"shop","exp":1000000300,"iat":1000000000,"nonce":"n","acr":"phr","amr":["mfa"],"auth_time":1000000000}`
+	f.Add([]byte(good))
+	f.Add([]byte(strings.Replace(good, `"aud":"shop"`, `"aud":["shop","other"]`, 1)))
+	f.Add([]byte(strings.Replace(good, `"sub"`, `"nonce":"x","sub"`, 1)))
+	f.Add([]byte(strings.Replace(good, `1000000300`, `1e99`, 1)))
+	want := expected{
+		issuer: "https://id.example.com", clientID: "shop", nonce: "n", alg: jose.ES256,
+		accessToken: "token", now: time.Unix(1e9, 0), leeway: time.Minute,
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		claims, err := parseObject(data)
+		if err != nil {
+			return
+		}
+		id, err := want.check(claims)
+		if err != nil {
+			return
+		}
+		if id.Issuer != want.issuer || id.Subject == "" || string(claims["nonce"]) == "" || string(claims["exp"]) == "" {
+			t.Errorf("accepted %s", data)
+		}
+		if MFA.checkMet(id, want.now, want.leeway) == nil && (id.ACR == "" || len(id.AMR) == 0) {
+			t.Errorf("%s passed for two factors", data)
+		}
+	})
+}
+
+// FuzzParseTokens: no panic, and never a token response without an ID token.
+func FuzzParseTokens(f *testing.F) {
+	f.Add([]byte(`{"access_token":"a","token_type":"Bearer","id_token":"x.y.z","expires_in":300}`))
+	f.Add([]byte(`{"access_token":"a","access_token":"b","token_type":"bearer","id_token":"x"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := parseTokens(data, time.Unix(1e9, 0))
+		if err == nil && (got.idToken == "" || got.oauth2.AccessToken == "") {
+			t.Errorf("accepted %s", data)
+		}
+	})
+}

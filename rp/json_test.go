@@ -1,0 +1,54 @@
+package rp
+
+import "testing"
+
+func TestParseObjectIsStrict(t *testing.T) {
+	t.Parallel()
+	tests := map[string]bool{
+		`{}`:                         true,
+		`{"sub":"a","SUB":"b"}`:      true, // two names
+		`{"a":[{"b":1},{"b":2}]}`:    true,
+		`{"sub":"a","sub":"b"}`:      false,
+		`{"sub":"a","\u0073ub":"b"}`: false, // the same name
+		`{"a":{"b":1,"b":2}}`:        false,
+		`{"a":[{"b":1,"b":2}]}`:      false,
+		`{"a":1}{"a":2}`:             false,
+		`{"a":1} x`:                  false,
+		`{"a":1`:                     false,
+		`{"a":1]`:                    false,
+		`[]`:                         false,
+		`"a"`:                        false,
+		`null`:                       false,
+		``:                           false,
+		"{\"a\":\"\xff\"}":           false,
+		`{"a":` + nested(40) + `}`:   false,
+		`{"a":` + nested(20) + `}`:   true,
+	}
+	for text, want := range tests {
+		if _, err := parseObject([]byte(text)); (err == nil) != want {
+			t.Errorf("%s: got %v, want accepted = %t", text, err, want)
+		}
+	}
+}
+
+func nested(depth int) string {
+	var open, end string
+	for range depth {
+		open, end = open+"[", end+"]"
+	}
+	return open + end
+}
+
+func TestClaimsHaveExactNames(t *testing.T) {
+	t.Parallel()
+	claims, err := parseObject([]byte(`{"SUB":"a","email":null,"n":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s string
+	for name, wantError := range map[string]bool{"sub": false, "email": false, "n": true} {
+		if ok, err := claims.Decode(name, &s); ok || (err != nil) != wantError {
+			t.Errorf("%s: got %t, %v", name, ok, err)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package rp
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// keyJSON is a key as a server would publish it.
+func keyJSON(t *testing.T, public any, id, use, alg string) string {
+	t.Helper()
+	text, err := json.Marshal(jose.JSONWebKey{Key: public, KeyID: id, Use: use, Algorithm: alg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestParseKeysOneByOne(t *testing.T) {
+	t.Parallel()
+	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	ed, private, _ := ed25519.GenerateKey(rand.Reader)
+	long, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := new(big.Int).Rsh(long.N, 1) // rsa.GenerateKey may refuse to
+	tests := []struct{ id, text, want string }{
+		{"ec", keyJSON(t, p256.Public(), "ec", "sig", ""), "[ES256]"},
+		{"ed", keyJSON(t, ed, "ed", "", "EdDSA"), "[EdDSA]"},
+		{"rsa", keyJSON(t, long.Public(), "rsa", "sig", ""), "[RS256 PS256]"},
+		{"pss", keyJSON(t, long.Public(), "pss", "sig", "PS256"), "[PS256]"},
+		{"short", keyJSON(t, &rsa.PublicKey{N: short, E: 65537}, "short", "sig", ""), ""},
+		{"p384", keyJSON(t, p384.Public(), "p384", "sig", ""), ""},
+		{"enc", keyJSON(t, p256.Public(), "enc", "enc", ""), ""},
+		{"rs512", keyJSON(t, long.Public(), "rs512", "sig", "RS512"), ""},
+		{"private", keyJSON(t, private, "private", "sig", ""), ""},
+		{"oct", keyJSON(t, []byte("0123456789abcdef0123456789abcdef"), "oct", "sig", "HS256"), ""},
+		{"akp", `{"kty":"AKP","kid":"akp","alg":"ML-DSA-44","pub":"AAAA"}`, ""},
+		{"off", `{"kty":"EC","crv":"P-256","kid":"off","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`, ""},
+		{"junk", `"junk"`, ""},
+	}
+	var all []string
+	for _, test := range tests {
+		all = append(all, test.text)
+	}
+	keys, err := parseKeys([]byte(`{"keys":[` + strings.Join(all, ",") + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, k := range keys {
+		got[k.id] = fmt.Sprint(k.algs)
+	}
+	for _, test := range tests {
+		if got[test.id] != test.want {
+			t.Errorf("%s: got %q, want %q", test.id, got[test.id], test.want)
+		}
+	}
+}
+
+func TestKeyWithoutIDMustBeTheOnlyOne(t *testing.T) {
+	t.Parallel()
+	one := keySet{{"a", []jose.SignatureAlgorithm{jose.ES256}, nil}, {"b", []jose.SignatureAlgorithm{jose.EdDSA}, nil}}
+	two := append(one, key{"c", []jose.SignatureAlgorithm{jose.ES256}, nil})
+	tests := []struct {
+		set  keySet
+		id   string
+		want string // "" for none
+	}{{one, "", "a"}, {two, "", ""}, {two, "c", "c"}, {two, "b", ""}, {two, "d", ""}}
+	for i, test := range tests {
+		if got, _ := test.set.find(test.id, jose.ES256); got.id != test.want {
+			t.Errorf("%d: got %q, want %q", i, got.id, test.want)
+		}
+	}
+}
