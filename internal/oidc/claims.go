@@ -115,6 +115,9 @@ func parseClaim(raw json.RawMessage) (c claim, err error) {
 		values = append(values, value)
 		c.conditional = true
 	}
+	if len(values) > mostWords {
+		return c, errors.New("too many values")
+	}
 	c.read(values)
 	return c, nil
 }

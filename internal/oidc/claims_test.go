@@ -82,6 +82,7 @@ func TestParseClaimsRefuses(t *testing.T) {
 		"values no array":           `{"userinfo":{"name":{"values":"a"}}}`,
 		"control character":         `{"userinfo":{"na\u0000me":null}}`,
 		"too many":                  `{"userinfo":{` + strings.Join(many, ",") + `}}`,
+		"too many values":           `{"userinfo":{"a":{"values":[` + strings.Repeat(`"b",`, 128) + `"c"]}}}`,
 		"too long":                  `{"x":"` + strings.Repeat("a", 16<<10) + `"}`,
 		"too deep for the decoder":  `{"x":` + strings.Repeat("[", 12000),
 		"acr that cannot be met":    `{"id_token":{"acr":{"essential":true,"values":[2]}}}`,

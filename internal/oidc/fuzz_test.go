@@ -276,7 +276,7 @@ func FuzzParseEndSessionRequest(f *testing.F) {
 // A redirect URI that may be registered has an answer that arrives where it says,
 // and one origin, however it is read.
 func FuzzValidateRedirectURI(f *testing.F) {
-	for _, uri := range []string{"https://shop.example/cb", "http://[::1]:1/cb?a", "com.example.app:/cb", "https://a\\b", "https://a;b/", "//a", "https://a?code"} {
+	for _, uri := range []string{"https://shop.example/cb", "http://[::1]:1/cb?a", "com.example.app:/cb", "https://a\\b", "https://a;b/", "//a", "https://a?code", "https://a??"} {
 		f.Add(uri)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {

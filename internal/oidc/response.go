@@ -47,11 +47,11 @@ func withQuery(uri string, fields []Field) string {
 	var b strings.Builder
 	b.WriteString(uri)
 	separator := "?"
-	switch {
-	case strings.HasSuffix(uri, "?"), strings.HasSuffix(uri, "&"):
-		separator = ""
-	case strings.Contains(uri, "?"):
+	if _, query, has := strings.Cut(uri, "?"); has {
 		separator = "&"
+		if query == "" || strings.HasSuffix(query, "&") {
+			separator = ""
+		}
 	}
 	for _, f := range fields {
 		b.WriteString(separator + f.Name + "=" + url.QueryEscape(f.Value))

@@ -24,6 +24,8 @@ func TestRedirectURL(t *testing.T) {
 			oidc.AuthorizationResponse{Error: oidc.Errorf(oidc.AccessDenied, ""), State: "N2JjNGJhY2JiZjRhYzA3MGJkMzNmMDE5OWJhZmJhZjA", Issuer: "https://honest.as.example"}},
 		{"registered query kept", "https://c.example/cb?a=%7e&b", "https://c.example/cb?a=%7e&b&code=c&state=s&iss=https%3A%2F%2Fid.example", code},
 		{"empty query kept", "https://c.example/cb?", "https://c.example/cb?code=c&state=s&iss=https%3A%2F%2Fid.example", code},
+		{"odd query kept", "https://c.example/cb??", "https://c.example/cb??&code=c&state=s&iss=https%3A%2F%2Fid.example", code},
+		{"open query kept", "https://c.example/cb?a&", "https://c.example/cb?a&code=c&state=s&iss=https%3A%2F%2Fid.example", code},
 		{"private-use scheme", "com.example.app:/cb", "com.example.app:/cb?code=c&state=s&iss=https%3A%2F%2Fid.example", code},
 		{"no state sent, none returned", "https://c.example/cb", "https://c.example/cb?code=c&iss=i", oidc.AuthorizationResponse{Code: "c", Issuer: "i"}},
 		{"an error has no code", "https://c.example/cb", "https://c.example/cb?error=server_error&error_description=a+b&iss=i",
