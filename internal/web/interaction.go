@@ -50,8 +50,8 @@ func (s *server) proceed(w http.ResponseWriter, r *http.Request, v *flow.Visit) 
 	switch {
 	case v.Step.Name == flow.Done:
 		answer, err := s.Flow.Finish(r.Context(), v)
-		if errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrNotFound) {
-			return shown(http.StatusGone, "expired", "")
+		if errors.Is(err, store.ErrStale) { // ask again: it may have ended, or another proof came in
+			return redirect(w, s.base+"/interaction/"+v.Interaction)
 		}
 		if err != nil {
 			return err
