@@ -178,7 +178,9 @@ func (w *walk) picture(name, scheme string) {
 	if *screenshots == "" {
 		return
 	}
-	call(w.tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	call(w.tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
 	beyond := true
 	size := eval[[]float64](w.tab, `[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]`)
 	shot := call(w.tab, page.CaptureScreenshot, page.CaptureScreenshotParams{
