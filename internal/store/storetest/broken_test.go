@@ -1,0 +1,230 @@
+package storetest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+	"github.com/sallyport-id/sallyport/internal/store/storetest"
+)
+
+// recorder is a testing.TB that remembers whether a check failed.
+type recorder struct {
+	testing.TB
+	mu     sync.Mutex
+	failed bool
+}
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) fail() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = true
+}
+
+func (r *recorder) Errorf(string, ...any) { r.fail() }
+func (r *recorder) Error(...any)          { r.fail() }
+
+func (r *recorder) Fatalf(string, ...any) {
+	r.fail()
+	runtime.Goexit()
+}
+
+func (r *recorder) Fatal(...any) {
+	r.fail()
+	runtime.Goexit()
+}
+
+// TestBrokenStoresFail breaks a store in one way each, and wants the check that
+// is there for it to see it. Where it is a race that is lost only sometimes, the
+// check gets a few tries.
+func TestBrokenStoresFail(t *testing.T) {
+	t.Parallel()
+	for check, breakIt := range map[string]func(*sqlstore.Store) store.Store{
+		"CodeIsRedeemedOnce":                        func(s *sqlstore.Store) store.Store { return &loadCheckMark{Store: s, used: map[string]bool{}} },
+		"TOTPStepIsAcceptedOnce":                    func(s *sqlstore.Store) store.Store { return &stepsNotKept{s} },
+		"ProofsAreNeverLostAndTheSecretRotatesOnce": func(s *sqlstore.Store) store.Store { return &alwaysRotates{s} },
+		"CodeNeedsItsSecretAndItsTime":              func(s *sqlstore.Store) store.Store { return &ignoresSecret{Store: s, hashes: map[string][]byte{}} },
+		"AttemptsAreNeverLost":                      func(s *sqlstore.Store) store.Store { return &losesCounts{Store: s, counts: map[string]int{}} },
+		"InteractionIsUpdatedOnceAVersion":          func(s *sqlstore.Store) store.Store { return &lastWriterWins{s} },
+		"RefreshIsRotatedOnce":                      func(s *sqlstore.Store) store.Store { return &rotatesAnew{s} },
+		"CodeEndsWithItsSession":                    func(s *sqlstore.Store) store.Store { return &sessionsNeverEnd{s} },
+		"RecoveryCodeEndsEverythingElse":            func(s *sqlstore.Store) store.Store { return &recoversQuietly{s} },
+		"SweepTakesWhatExpiredAndNothingElse":       func(s *sqlstore.Store) store.Store { return &sweepsEarly{s} },
+	} {
+		t.Run(check, func(t *testing.T) {
+			t.Parallel()
+			for range 20 {
+				if bites(t, check, breakIt) {
+					return
+				}
+			}
+			t.Error("the check did not see it")
+		})
+	}
+}
+
+func bites(t *testing.T, name string, breakIt func(*sqlstore.Store) store.Store) bool {
+	t.Helper()
+	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	i := slices.IndexFunc(storetest.Checks, func(c storetest.Check) bool { return c.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no check %s", name)
+	}
+	r := &recorder{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		storetest.Checks[i].Run(r, breakIt(s))
+	}()
+	<-done
+	return r.failed
+}
+
+// loadCheckMark looks whether a code is used, and then marks it.
+type loadCheckMark struct {
+	*sqlstore.Store
+	mu   sync.Mutex
+	used map[string]bool
+}
+
+func (s *loadCheckMark) RedeemCode(_ context.Context, id string, _ []byte, _ time.Time, _ store.Tokens) error {
+	s.mu.Lock()
+	used := s.used[id]
+	s.mu.Unlock()
+	if used {
+		return store.ErrUsed
+	}
+	runtime.Gosched()
+	s.mu.Lock()
+	s.used[id] = true
+	s.mu.Unlock()
+	return nil
+}
+
+// stepsNotKept takes every step.
+type stepsNotKept struct{ *sqlstore.Store }
+
+func (s *stepsNotKept) UseTOTPStep(ctx context.Context, _ string, _ int64, p store.AddProof) error {
+	return s.AddProof(ctx, p)
+}
+
+// alwaysRotates tells every caller that its secret was taken.
+type alwaysRotates struct{ *sqlstore.Store }
+
+func (s *alwaysRotates) AddProof(ctx context.Context, p store.AddProof) error {
+	err := s.Store.AddProof(ctx, p)
+	*p.Rotated = true
+	return err
+}
+
+// ignoresSecret redeems by the id alone.
+type ignoresSecret struct {
+	*sqlstore.Store
+	hashes map[string][]byte
+}
+
+func (s *ignoresSecret) FinishInteraction(ctx context.Context, f store.Finish) error {
+	s.hashes[f.Code.ID] = bytes.Clone(f.Code.SecretHash)
+	return s.Store.FinishInteraction(ctx, f)
+}
+
+func (s *ignoresSecret) RedeemCode(ctx context.Context, id string, _ []byte, now time.Time, t store.Tokens) error {
+	return s.Store.RedeemCode(ctx, id, s.hashes[id], now, t)
+}
+
+// losesCounts reads a count, and writes it back one higher.
+type losesCounts struct {
+	*sqlstore.Store
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (s *losesCounts) Attempt(_ context.Context, b []store.Bucket, _ time.Time) (store.Verdict, error) {
+	s.mu.Lock()
+	n := s.counts[b[0].Key]
+	s.mu.Unlock()
+	if n >= b[0].Limit {
+		return store.Verdict{Failures: n}, nil
+	}
+	runtime.Gosched()
+	s.mu.Lock()
+	s.counts[b[0].Key] = n + 1
+	s.mu.Unlock()
+	return store.Verdict{Allowed: true, Failures: n + 1}, nil
+}
+
+// lastWriterWins reads the newest version first.
+type lastWriterWins struct{ *sqlstore.Store }
+
+func (s *lastWriterWins) UpdateInteraction(ctx context.Context, i *store.Interaction, now time.Time) error {
+	for {
+		newest, err := s.Interaction(ctx, i.ID, i.BrowserHash, now)
+		if err != nil {
+			return store.ErrStale
+		}
+		i.Version = newest.Version
+		if err := s.Store.UpdateInteraction(ctx, i, now); !errors.Is(err, store.ErrStale) {
+			return err
+		}
+	}
+}
+
+// rotatesAnew gives every caller a token.
+type rotatesAnew struct{ *sqlstore.Store }
+
+func (s *rotatesAnew) RotateRefresh(ctx context.Context, id string, now time.Time, _ time.Duration, t store.Tokens) error {
+	err := s.Store.RotateRefresh(ctx, id, now, time.Hour, t)
+	if errors.Is(err, store.ErrUsed) {
+		return nil
+	}
+	return err
+}
+
+// sessionsNeverEnd forgets to end them.
+type sessionsNeverEnd struct{ *sqlstore.Store }
+
+func (s *sessionsNeverEnd) EndSession(context.Context, string, time.Time, ...store.Event) error {
+	return nil
+}
+
+// recoversQuietly records the proof and ends nothing.
+type recoversQuietly struct{ *sqlstore.Store }
+
+func (s *recoversQuietly) UseRecoveryCode(ctx context.Context, _ string, _ []byte, p store.AddProof) error {
+	return s.AddProof(ctx, p)
+}
+
+// sweepsEarly takes a day off what has not expired.
+type sweepsEarly struct{ *sqlstore.Store }
+
+func (s *sweepsEarly) Sweep(ctx context.Context, now time.Time) error {
+	return s.Store.Sweep(ctx, now.Add(24*time.Hour))
+}
+
+// TestChecksHaveNames: each once, so that a failure can be run again.
+func TestChecksHaveNames(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, c := range storetest.Checks {
+		if c.Name == "" || strings.ContainsAny(c.Name, " /") || seen[c.Name] {
+			t.Error(fmt.Sprintf("bad name %q", c.Name))
+		}
+		seen[c.Name] = true
+	}
+}
