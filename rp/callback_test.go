@@ -122,7 +122,10 @@ func TestCallbackRefuses(t *testing.T) {
 		t.Run(string(test.fault), func(t *testing.T) {
 			t.Parallel()
 			p := rptest.NewProvider(t)
-			a := newApp(t, p, func(c *rp.Config) { c.Require.MaxAge, c.UserInfo = time.Hour, true })
+			a := newApp(t, p, func(c *rp.Config) {
+				c.Require.MaxAge = time.Hour
+				c.UserInfo = test.fault == rptest.OtherUserInfo // else it would see to iss and sub, too
+			})
 			if _, err := a.signIn(); err != nil {
 				t.Fatalf("without the fault: %v", err)
 			}

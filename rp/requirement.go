@@ -121,7 +121,8 @@ func (q Requirement) checkMet(id *Identity, asked time.Time, leeway time.Duratio
 			break
 		}
 	}
-	if age, limited := q.maxAge(); limited && (id.AuthTime.IsZero() || id.AuthTime.Before(asked.Add(-age-leeway))) {
+	// An auth_time that is missing is zero, and so is before any limit.
+	if age, limited := q.maxAge(); limited && id.AuthTime.Before(asked.Add(-age-leeway)) {
 		missing = append(missing, "auth_time")
 	}
 	if missing == nil {
