@@ -10,9 +10,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
@@ -23,38 +26,38 @@ import (
 var ErrBusy = errors.New("authn: busy")
 
 // HasherConfig says what a hash costs and how many run at once. Zero values are
-// the defaults: 19 MiB, 2 passes, one lane (OWASP Password Storage), as many at
-// once as there are processors, and 64 waiting.
+// the defaults: 19 MiB, 2 passes, one thread (OWASP Password Storage), as many at
+// once as there are processors, and 64 waiting. A cost beyond what ParsePHC takes
+// is brought within.
 type HasherConfig struct {
 	Memory     uint32 // KiB
 	Time       uint32 // passes
 	Threads    uint8
 	Concurrent int // hashes at once
-	Queue      int // waiting, in each lane
+	Queue      int // waiting, in each lane; negative: none
 }
 
 // Hasher is argon2id behind a bounded queue: each hash holds its memory while it
-// runs, so a flood of sign-ins must wait or be refused. Known browsers have a
-// lane of their own.
+// runs, so a flood of sign-ins must wait or be refused. Known browsers wait in a
+// lane of their own, and the lanes take turns. It is safe for concurrent use.
 type Hasher struct {
 	params params
-	slots  chan struct{}
-	lanes  [2]chan struct{} // strangers, known
+	gate   gate
 	dummy  string
 	calls  atomic.Int64
 }
 
 // params are the cost of a hash.
 type params struct {
-	memory  uint32
-	time    uint32
+	memory  uint32 // KiB
+	time    uint32 // passes
 	threads uint8
 }
 
 // The bounds of parameters that are read from a hash, so that a damaged or
-// hostile row costs no more than a few real ones.
+// hostile row cannot take all memory.
 const (
-	maxMemory  = 256 << 10 // KiB
+	maxMemory  = 128 << 10 // KiB
 	maxTime    = 10
 	maxThreads = 16
 	saltSize   = 16
@@ -63,10 +66,9 @@ const (
 
 // NewHasher returns a hasher.
 func NewHasher(c HasherConfig) *Hasher {
-	p := params{orElse(c.Memory, 19456), orElse(c.Time, 2), orElse(c.Threads, 1)}
-	queue := orElse(c.Queue, 64)
-	h := &Hasher{params: p, slots: make(chan struct{}, orElse(c.Concurrent, runtime.GOMAXPROCS(0)))}
-	h.lanes = [2]chan struct{}{make(chan struct{}, queue), make(chan struct{}, queue)}
+	threads := min(orElse(c.Threads, 1), maxThreads)
+	p := params{min(max(orElse(c.Memory, 19456), 8*uint32(threads)), maxMemory), min(orElse(c.Time, 2), maxTime), threads}
+	h := &Hasher{params: p, gate: gate{free: max(orElse(c.Concurrent, runtime.GOMAXPROCS(0)), 1), longest: orElse(c.Queue, 64)}}
 	h.dummy = PHC{p, make([]byte, saltSize), make([]byte, tagSize)}.String()
 	return h
 }
@@ -82,8 +84,9 @@ func orElse[T comparable](v, otherwise T) T {
 // Calls is the number of hashes that were computed, for tests that count work.
 func (h *Hasher) Calls() int64 { return h.calls.Load() }
 
-// Hash returns the PHC string of a password under a new salt. ErrBusy if the
-// queue is full.
+// Hash returns the PHC string of a password, normalised to NFC, under a new salt
+// (NIST SP 800-63B-4 §3.1.1.2). ErrBusy if the queue is full, the context's error
+// if it ends while waiting.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	salt := NewSalt()
 	tag, err := h.run(ctx, h.params, salt, []byte(norm.NFC.String(password)), false)
@@ -94,7 +97,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 }
 
 // Verify reports whether the password is the hash's, and whether the hash is
-// weaker than today's and should be made anew. ErrBusy if the queue is full.
+// weaker than today's and should be made anew. known is a browser that this user
+// has signed in with before. ErrBusy if its lane is full, the context's error if
+// it ends while waiting, another if the hash cannot be read.
 func (h *Hasher) Verify(ctx context.Context, phc, password string, known bool) (ok, rehash bool, err error) {
 	parsed, err := ParsePHC(phc)
 	if err != nil {
@@ -115,32 +120,97 @@ func (h *Hasher) VerifyDummy(ctx context.Context, password string, known bool) e
 }
 
 // HashRecovery hashes a recovery code under the salt of its set, so that looking
-// one up costs one hash, however many there are.
+// one up costs one hash, however many there are. The code has the form that
+// ParseRecoveryCode returns. Errors as for Hash.
 func (h *Hasher) HashRecovery(ctx context.Context, salt []byte, code string) ([]byte, error) {
 	return h.run(ctx, h.params, salt, []byte(code), false)
 }
 
-// run computes one hash when there is room. A place in the lane is taken first:
-// the lanes bound who waits, the slots bound who works.
+// run computes one hash when there is room.
 func (h *Hasher) run(ctx context.Context, p params, salt, secret []byte, known bool) ([]byte, error) {
-	lane := h.lanes[0]
-	if known {
-		lane = h.lanes[1]
+	if err := h.gate.enter(ctx, known); err != nil {
+		return nil, err
 	}
-	select {
-	case lane <- struct{}{}:
-		defer func() { <-lane }()
-	default:
-		return nil, ErrBusy
-	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	defer h.gate.leave()
 	h.calls.Add(1)
 	return argon2.IDKey(secret, salt, p.time, p.memory, p.threads, tagSize), nil
+}
+
+// gate lets a number through at once; the others wait in two lanes that are
+// served in turn, so that however many strangers wait, a known browser is next or
+// next but one.
+type gate struct {
+	mu      sync.Mutex
+	free    int
+	lanes   [2][]chan struct{} // who waits: strangers, known browsers
+	longest int                // of a lane
+	next    int                // the lane whose turn it is
+}
+
+// enter waits for a place, which leave gives back. ErrBusy if the lane is full,
+// the context's error if it ends first.
+func (g *gate) enter(ctx context.Context, known bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	lane := 0
+	if known {
+		lane = 1
+	}
+	turn, err := g.line(lane)
+	if turn == nil {
+		return err
+	}
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if i := slices.Index(g.lanes[lane], turn); i >= 0 {
+			g.lanes[lane] = slices.Delete(g.lanes[lane], i, i+1)
+		} else {
+			g.pass() // it had just been called
+		}
+		return ctx.Err()
+	}
+}
+
+// line takes a free place and returns nil, or lines up and returns what is closed
+// when its turn comes.
+func (g *gate) line(lane int) (turn chan struct{}, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.free > 0 {
+		g.free--
+		return nil, nil
+	}
+	if len(g.lanes[lane]) >= g.longest {
+		return nil, ErrBusy
+	}
+	turn = make(chan struct{})
+	g.lanes[lane] = append(g.lanes[lane], turn)
+	return turn, nil
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pass()
+}
+
+// pass gives a place to who is next, if anyone waits.
+func (g *gate) pass() {
+	for range g.lanes {
+		lane := g.next
+		g.next = 1 - g.next
+		if waiting := g.lanes[lane]; len(waiting) > 0 {
+			g.lanes[lane] = waiting[1:]
+			close(waiting[0])
+			return
+		}
+	}
+	g.free++
 }
 
 // NewSalt returns 128 random bits.
@@ -150,11 +220,15 @@ func NewSalt() []byte {
 	return salt
 }
 
-// PHC is an argon2id hash in the PHC string format, with its salt and cost.
+// PHC is an argon2id hash in the PHC string format, with its salt and cost (RFC
+// 9106 §3.1). It is not to be logged.
 type PHC struct {
 	params
 	salt, tag []byte
 }
+
+// LogValue keeps the hash out of logs.
+func (PHC) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
 // String is the form that is stored.
 func (p PHC) String() string {
@@ -163,14 +237,15 @@ func (p PHC) String() string {
 		b64.EncodeToString(p.salt), b64.EncodeToString(p.tag))
 }
 
-// weaker reports whether any cost is lower than today's.
+// weaker reports whether memory or passes are lower than today's.
 func (p PHC) weaker(today params) bool {
 	return p.memory < today.memory || p.time < today.time
 }
 
 var errPHC = errors.New("authn: not an argon2id hash in PHC format, or its cost is out of bounds")
 
-// ParsePHC reads a hash and bounds its cost.
+// ParsePHC reads a hash in the one form that String writes. It is an error if its
+// cost is more than 128 MiB, 10 passes or 16 threads, or less than argon2 takes.
 func ParsePHC(text string) (PHC, error) {
 	var p PHC
 	parts := strings.Split(text, "$")
@@ -186,7 +261,7 @@ func ParsePHC(text string) (PHC, error) {
 	if p.salt, err = b64.DecodeString(parts[4]); err != nil || len(p.salt) < 8 || len(p.salt) > 64 {
 		return PHC{}, errPHC
 	}
-	if p.tag, err = b64.DecodeString(parts[5]); err != nil || len(p.tag) != tagSize {
+	if p.tag, err = b64.DecodeString(parts[5]); err != nil || len(p.tag) != tagSize || p.String() != text {
 		return PHC{}, errPHC
 	}
 	return p, nil
