@@ -26,7 +26,7 @@ const (
 // hotp is the code of a counter (RFC 4226 §5.3).
 func hotp(secret []byte, counter uint64, digits int) string {
 	mac := hmac.New(sha1.New, secret)
-	_ = binary.Write(mac, binary.BigEndian, counter)
+	mac.Write(binary.BigEndian.AppendUint64(nil, counter))
 	sum := mac.Sum(nil)
 	at := sum[len(sum)-1] & 0x0f
 	number := uint64(binary.BigEndian.Uint32(sum[at:]) & 0x7fffffff)
@@ -37,22 +37,24 @@ func hotp(secret []byte, counter uint64, digits int) string {
 	return fmt.Sprintf("%0*d", digits, number%modulus)
 }
 
-// TOTPCode is the code of a time step: Unix seconds divided by 30.
+// TOTPCode is the code of a time step, Unix seconds divided by 30, with at most
+// nine digits (RFC 6238 §4.2).
 func TOTPCode(secret []byte, step int64, digits int) string {
 	return hotp(secret, uint64(step), digits)
 }
 
 // FindTOTPStep returns the step that a code of six digits is right for: this
 // one, the one before or the one after (RFC 6238 §5.2, §6). It takes the same
-// time whichever it is. Accepting a step only once is the caller's.
+// time whichever it is. The code has the form that ParseCode returns. Accepting a
+// step only once is the caller's.
 func FindTOTPStep(secret []byte, code string, now time.Time) (step int64, ok bool) {
 	current := now.Unix() / totpPeriod
-	for candidate := current - 1; candidate <= current+1; candidate++ {
-		if subtle.ConstantTimeCompare([]byte(TOTPCode(secret, candidate, totpDigits)), []byte(code)) == 1 {
-			step, ok = candidate, true
-		}
+	found := 0 // 1 to 3
+	for i := range 3 {
+		candidate := TOTPCode(secret, current-1+int64(i), totpDigits)
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare([]byte(candidate), []byte(code)), i+1, found)
 	}
-	return step, ok
+	return current - 2 + int64(found), found != 0
 }
 
 // NewTOTPSecret returns 160 random bits (RFC 4226 §4 R6).
@@ -64,12 +66,16 @@ func NewTOTPSecret() []byte {
 
 var base32Key = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// TOTPURI is what the QR code says: the key URI format that apps read.
+// TOTPURI is what the QR code says: the key URI format that apps read, with the
+// defaults that all of them know.
 func TOTPURI(issuer, account string, secret []byte) string {
-	label := url.PathEscape(issuer) + ":" + url.PathEscape(account)
-	query := "secret=" + base32Key.EncodeToString(secret) + "&issuer=" + url.QueryEscape(issuer) + "&algorithm=SHA1&digits=6&period=30"
-	return "otpauth://totp/" + label + "?" + strings.ReplaceAll(query, "+", "%20")
+	return "otpauth://totp/" + escape(issuer) + ":" + escape(account) + "?secret=" + base32Key.EncodeToString(secret) +
+		"&issuer=" + escape(issuer) + "&algorithm=SHA1&digits=6&period=30"
 }
+
+// escape escapes colons too, for the first one in a label ends the issuer, and
+// never writes a plus for a space, for some apps show it.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // FormatTOTPKey is the key in groups of four, to be typed.
 func FormatTOTPKey(secret []byte) string {
@@ -88,7 +94,7 @@ func grouped(s, between string) string {
 var errCodeForm = errors.New("authn: not a code of six digits")
 
 // ParseCode returns the six digits that were typed, however they were spaced;
-// full-width digits too.
+// full-width digits too (NFKC). At most 128 bytes are looked at.
 func ParseCode(typed string) (string, error) {
 	if len(typed) > 128 {
 		return "", errCodeForm
@@ -98,7 +104,7 @@ func ParseCode(typed string) (string, error) {
 		switch {
 		case r >= '0' && r <= '9':
 			digits.WriteRune(r)
-		case unicode.IsSpace(r) || r == '-':
+		case unicode.IsSpace(r) || unicode.Is(unicode.Pd, r): // hyphens and dashes
 		default:
 			return "", errCodeForm
 		}
