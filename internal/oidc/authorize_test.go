@@ -195,6 +195,8 @@ func TestAuthorizationErrors(t *testing.T) {
 		{"max_age negative", []string{"max_age", "-1"}, "", "invalid_request"},
 		{"max_age with a sign", []string{"max_age", "+1"}, "", "invalid_request"},
 		{"max_age a fraction", []string{"max_age", "1.5"}, "", "invalid_request"},
+		{"max_age of ten years", []string{"max_age", "315360000"}, "", ""},
+		{"max_age of more", []string{"max_age", "315360001"}, "", "invalid_request"},
 		{"max_age that would overflow", []string{"max_age", "9223372037"}, "", "invalid_request"},
 
 		{"no PKCE", []string{"code_challenge", "-", "code_challenge_method", "-"}, "", "invalid_request"},

@@ -51,7 +51,7 @@ func withoutPort(uri string) (string, bool) {
 				return "", false
 			}
 		}
-		return origin + rest, rest == "" || rest[0] == '/' || rest[0] == '?'
+		return origin + rest, true
 	}
 	return "", false
 }
@@ -62,7 +62,7 @@ func loopback(host string) bool {
 		return true
 	}
 	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback() && a.Zone() == ""
+	return err == nil && a.IsLoopback()
 }
 
 // ValidateRedirectURI says whether a redirect URI, or one for after the logout,

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -114,6 +115,8 @@ func TestValidateRedirectURI(t *testing.T) {
 		{"http://[::1]:1/cb", true, true},
 		{"com.example.app:/cb", false, true},
 
+		{"https://shop.example/" + strings.Repeat("a", 2027), true, true},
+		{"https://shop.example/" + strings.Repeat("a", 2028), false, false},
 		{"", false, false},
 		{"/cb", false, false},
 		{"//shop.example/cb", false, false},
