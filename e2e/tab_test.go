@@ -107,8 +107,9 @@ func (b *tab) check() {
 		b.t.Errorf("a script complains: %s", p)
 	}
 	for _, e := range b.console {
-		// Chromium notes a page with status 422 as a failed resource.
-		if e.Source == log.EntrySourceNetwork && b.refused[e.URL] {
+		// Chromium notes a page with status 422 as a failed resource, and asks for
+		// an icon where a plain text names none.
+		if e.Source == log.EntrySourceNetwork && (b.refused[e.URL] || strings.HasSuffix(e.URL, "/favicon.ico")) {
 			continue
 		}
 		if e.Level == log.EntryLevelInfo || e.Level == log.EntryLevelVerbose {
@@ -154,15 +155,25 @@ func (b *tab) open(url string) (status int) {
 	return b.load(chromedp.Navigate(url))
 }
 
-func eval[T any](b *tab, expression string) T {
+func eval[T any](b *tab, expression string, options ...chromedp.EvaluateOption) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, options...))
 	if err != nil {
 		b.fatalf("%s: %v", expression, err)
 	}
 	return value
+}
+
+// waitFor waits until something is so.
+func (b *tab) waitFor(what string, so func() bool) {
+	b.t.Helper()
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.fatalf("waited in vain for %s", what)
+		}
+	}
 }
 
 func (b *tab) url() string { b.t.Helper(); return eval[string](b, `location.href`) }
