@@ -242,7 +242,7 @@ type Bucket struct {
 	Limit int
 	// Window is the time after which a count starts again; 0: never.
 	Window time.Duration
-	// Delays: growing waits after repeated failures apply.
+	// Delays: waits apply from the fifth failure on: 30 s, 60 s, 2 min … 1 h.
 	Delays bool
 }
 

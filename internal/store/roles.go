@@ -33,6 +33,9 @@ type Users interface {
 	// interactions, codes, grants (offline too), known browsers. The epoch rises.
 	// A session named in except stays, with the new epoch.
 	RevokeUser(ctx context.Context, userID, except string, now time.Time, events ...Event) error
+	// RemoveUser ends everything issued and forgets the person. Id and login key
+	// stay taken for ever.
+	RemoveUser(ctx context.Context, userID string, now time.Time, events ...Event) error
 }
 
 // Authenticators are what users have enrolled. A step or a code is accepted
@@ -76,7 +79,7 @@ type AddProof struct {
 	Version       int64
 	NewSecretHash []byte
 	Proof         Proof
-	Interaction   string // bound to the session if it is not yet
+	Interaction   string // bound to the session, which raises its version, if it is to none yet
 	Settle        Settle
 	KnownBrowser  *KnownBrowser // remembered with it, the oldest beyond 5 forgotten
 	Now           time.Time
@@ -93,9 +96,9 @@ type Sessions interface {
 	// absolute end, the user's epoch unchanged. A wrong secret is ErrNotFound.
 	Session(ctx context.Context, id string, secretHash []byte, now time.Time) (*Session, error)
 	// StartSession makes a session with its first proof and ends the one that it
-	// replaces ("" for none), with its interactions but for the named one, which
-	// is bound to the new session. ErrStale if the user's epoch changed or the
-	// user is disabled or the interaction is gone.
+	// replaces ("" for none), with its interactions but for the named one ("" for
+	// none), which is bound to the new session and its version raised. ErrStale if
+	// the user's epoch changed or the user is disabled or the interaction is gone.
 	StartSession(ctx context.Context, s *Session, replaces, interaction string, settle Settle, known *KnownBrowser, events ...Event) error
 	// AddProof is ErrNotFound if the session is gone, ErrStale if it is another user's.
 	AddProof(ctx context.Context, p AddProof) error
@@ -161,14 +164,16 @@ type GrantStore interface {
 	// it live, the user enabled and of the grant's epoch. Anything else is ErrNotFound.
 	AccessToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*AccessToken, *Grant, *User, error)
 	// RefreshToken returns the token, used or not, with its grant and user, under
-	// the same conditions on grant, session and user.
+	// the same conditions: not expired, and so on.
 	RefreshToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*RefreshToken, *Grant, *User, error)
-	// IssueAccess makes an access token for a live grant; ErrNotFound if it ended.
+	// IssueAccess makes an access token for a live grant; ErrNotFound if it or the
+	// refresh token ended, ErrUsed if that was rotated away.
 	IssueAccess(ctx context.Context, refreshID string, now time.Time, t Tokens) error
 	// RotateRefresh marks old used and makes its successor and an access token.
 	// One caller wins. A token that was used is taken once more within grace if its
 	// successor is unused: that successor is replaced. Anything else is ErrUsed;
-	// the caller then revokes the family, the grant.
+	// the caller then revokes the family, the grant. What RefreshToken would not
+	// return is ErrNotFound.
 	RotateRefresh(ctx context.Context, oldID string, now time.Time, grace time.Duration, t Tokens) error
 	// RevokeGrant ends a grant and its tokens. Again is no error.
 	RevokeGrant(ctx context.Context, grantID string, now time.Time, events ...Event) error

@@ -5,7 +5,9 @@
 //
 // A verb takes all that must become durable together. What may happen once is
 // one conditional write inside it, never a load, a check and a mark. A caller
-// reads, checks and signs first; the verb decides.
+// reads, checks and signs first; the verb decides. Its events are recorded with
+// it, and only if it succeeds. A caller whose context ends while a verb is under
+// way learns ctx.Err() and no more: it may have happened.
 //
 // Times are kept to the millisecond, in UTC.
 package store

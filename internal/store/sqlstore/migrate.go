@@ -1,13 +1,14 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
-	"testing/fstest"
 
 	"github.com/pressly/goose/v3"
 )
@@ -15,12 +16,26 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// sqliteTypes are the types of the tables.
-var sqliteTypes = strings.NewReplacer("{{int64}}", "INTEGER", "{{bytes}}", "BLOB", "{{strict}}", "STRICT")
+// dialect is what differs between databases: the types of the tables, and no
+// query.
+type dialect struct {
+	goose goose.Dialect
+	types *strings.Replacer
+}
+
+// sqliteDialect: STRICT refuses a value of another type. A {{keyed}} table keeps
+// its rows in its key (short rows only), so that an insert touches one tree.
+var sqliteDialect = dialect{goose.DialectSQLite3, strings.NewReplacer(
+	"{{int64}}", "INTEGER",
+	"{{bytes}}", "BLOB",
+	"{{serial}}", "INTEGER PRIMARY KEY",
+	"{{strict}}", "STRICT",
+	"{{keyed}}", "STRICT, WITHOUT ROWID",
+)}
 
 // migrate brings the tables up to date. Processes that do so at once take turns.
 func migrate(ctx context.Context, path string) error {
-	unlock, err := lockFile(path + ".lock")
+	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
 		return fmt.Errorf("sqlstore: lock for migration: %w", err)
 	}
@@ -29,12 +44,16 @@ func migrate(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("sqlstore: open: %w", err)
 	}
-	defer db.Close()
-	expanded, err := expand(sqliteTypes)
+	db.SetMaxOpenConns(1)
+	return errors.Join(sqliteDialect.up(ctx, db), db.Close())
+}
+
+func (d dialect) up(ctx context.Context, db *sql.DB) error {
+	timeline, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("sqlstore: migrations: %w", err)
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, expanded)
+	provider, err := goose.NewProvider(d.goose, db, typed{timeline, d.types}, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("sqlstore: migrations: %w", err)
 	}
@@ -44,19 +63,31 @@ func migrate(ctx context.Context, path string) error {
 	return nil
 }
 
-// expand writes a dialect's types into the timeline.
-func expand(types *strings.Replacer) (fs.FS, error) {
-	expanded := fstest.MapFS{}
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		expanded[strings.TrimPrefix(name, "migrations/")] = &fstest.MapFile{Data: []byte(types.Replace(string(text)))}
-	}
-	return expanded, nil
+// typed is the timeline with a dialect's types written in.
+type typed struct {
+	fs.FS
+	types *strings.Replacer
 }
+
+// Open implements fs.FS.
+func (t typed) Open(name string) (fs.File, error) {
+	f, err := t.FS.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".sql") {
+		return f, err
+	}
+	defer f.Close()
+	text, err := fs.ReadFile(t.FS, name)
+	return &typedFile{f, bytes.NewReader([]byte(t.types.Replace(string(text))))}, err
+}
+
+// ReadDir implements fs.ReadDirFS.
+func (t typed) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(t.FS, name) }
+
+// typedFile reads the text instead of the file's.
+type typedFile struct {
+	fs.File
+	text *bytes.Reader
+}
+
+// Read implements fs.File.
+func (f *typedFile) Read(p []byte) (int, error) { return f.text.Read(p) }

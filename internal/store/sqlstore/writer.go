@@ -8,135 +8,139 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"modernc.org/sqlite"
 )
 
-// writer is the one that writes. Callers wait in a queue; what waits is
+// writer is the only one that writes. Verbs wait in a queue; what waits is
 // committed together, so that many share one fsync.
 //
-//	verb ──┐            ┌ BEGIN
-//	verb ──┼── queue ──►│ SAVEPOINT, verb, RELEASE   (or ROLLBACK TO, and its error)
-//	verb ──┘            │ SAVEPOINT, verb, RELEASE
-//	                    └ COMMIT ──► every caller is answered
+//	verb ──┐             ┌ BEGIN IMMEDIATE
+//	verb ──┼── queue ──► │ SAVEPOINT, verb, RELEASE
+//	verb ──┘             │ SAVEPOINT, verb fails, ROLLBACK TO: the others go on
+//	                     │ …
+//	                     └ COMMIT, fsync ──► every caller is answered
 //
-// A verb that fails takes back its own savepoint and nothing else. If the
-// transaction is gone, or its commit fails, every caller of the batch fails and
-// nothing more is written: what is on disk is no longer known.
+// No caller's context reaches the database: a cancelled one would take the
+// transaction of all others with it.
+//
+// If the transaction is gone, or its commit or fsync fails, what is on disk is no
+// longer known. Then every caller of the batch fails, and so does every later
+// one: nothing more is sent, and the process should end.
 type writer struct {
-	conn       *sql.Conn
-	prepared   statements
-	queue      chan *operation
-	tokens     chan *operation // a lane of its own: sign-ins do not hold up tokens
-	stop       chan struct{}
-	stopped    chan struct{}
-	stopOnce   sync.Once
-	failed     atomic.Pointer[error]
-	failedOnce chan struct{}
+	db       *sql.DB
+	conn     *sql.Conn
+	prepared statements
+	queue    queue
+	stopped  chan struct{} // closed when run has ended
+	failed   chan struct{} // closed when a commit has failed
+	failure  error         // why; written before failed is closed
+	once     sync.Once     // of disconnect
+	closed   error         // its answer
 
 	commits, writes atomic.Int64
 }
 
-// mostTogether bounds the operations of one transaction.
-const mostTogether = 128
-
-// operation is a verb that waits.
+// operation is a verb that waits for its turn.
 type operation struct {
-	do   func(*tx) error
-	ctx  context.Context // only until it begins
+	ctx  context.Context // its caller's: asked once, before it begins
+	do   step
 	err  error
 	done chan struct{}
+}
+
+func (op *operation) answer(err error) {
+	op.err = err
+	close(op.done)
 }
 
 // ErrClosed is the error of writes after Close.
 var ErrClosed = errors.New("sqlstore: closed")
 
+// newWriter starts the writer on a connection of its own, and takes the database
+// over: close closes it.
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	db.SetMaxOpenConns(1)
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: connect: %w", err)
+		return nil, errors.Join(fmt.Errorf("sqlstore: connect: %w", err), db.Close())
 	}
-	var synchronous int
-	if err := conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous); err != nil || synchronous != 2 {
-		return nil, errors.Join(fmt.Errorf("sqlstore: synchronous is %d, not 2 (FULL)", synchronous), err, conn.Close())
+	if err := checkDurable(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close(), db.Close())
 	}
 	w := &writer{
-		conn: conn, prepared: statements{db: conn},
-		queue: make(chan *operation, mostTogether), tokens: make(chan *operation, mostTogether),
-		stop: make(chan struct{}), stopped: make(chan struct{}), failedOnce: make(chan struct{}),
+		db: db, conn: conn, prepared: statements{db: conn},
+		stopped: make(chan struct{}), failed: make(chan struct{}),
 	}
+	w.queue.init()
 	go w.run()
 	return w, nil
 }
 
-// Commits and Writes count transactions and verbs since the start.
+// checkDurable asks the connection itself: a pragma with a typing error in it is
+// ignored without a word.
+func checkDurable(ctx context.Context, conn *sql.Conn) error {
+	var synchronous int
+	var journal string
+	err := errors.Join(
+		conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
+		conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal))
+	if err != nil {
+		return fmt.Errorf("sqlstore: read pragmas: %w", err)
+	}
+	if synchronous != 2 || journal != "wal" {
+		return fmt.Errorf("sqlstore: synchronous is %d and journal_mode %q, want 2 (FULL) and wal", synchronous, journal)
+	}
+	return nil
+}
+
+// Commits returns how many transactions were committed since Open.
 func (w *writer) Commits() int64 { return w.commits.Load() }
 
-// Writes counts the verbs that were committed.
+// Writes returns how many verbs were committed in them.
 func (w *writer) Writes() int64 { return w.writes.Load() }
 
-// Failed is closed when a commit has failed: the process should end.
-func (w *writer) Failed() <-chan struct{} { return w.failedOnce }
+// Failed is closed when a commit has failed. Every write fails from then on, and
+// the process should end; Err says why.
+func (w *writer) Failed() <-chan struct{} { return w.failed }
 
-// update runs a verb in a transaction and returns when it is durable. If ctx
-// ends before the verb begins it does not happen; later it may.
-func (w *writer) update(ctx context.Context, do func(*tx) error) error {
-	return w.enqueue(ctx, w.queue, do)
-}
-
-// updateToken is update in the lane of the token endpoint.
-func (w *writer) updateToken(ctx context.Context, do func(*tx) error) error {
-	return w.enqueue(ctx, w.tokens, do)
-}
-
-func (w *writer) enqueue(ctx context.Context, lane chan<- *operation, do func(*tx) error) error {
-	op := &operation{do: do, ctx: ctx, done: make(chan struct{})}
+// Err is nil, or the reason why Failed is closed.
+func (w *writer) Err() error {
 	select {
-	case lane <- op:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-w.stopped:
-		return w.whyStopped()
+	case <-w.failed:
+		return w.failure
+	default:
+		return nil
+	}
+}
+
+// write runs a verb and returns when it is durable. If ctx ends before the verb
+// begins it does not happen; if ctx ends later it may happen all the same, and
+// the caller is told ctx.Err().
+func (w *writer) write(ctx context.Context, l lane, do step) error {
+	op := &operation{ctx: ctx, do: do, done: make(chan struct{})}
+	if err := w.queue.put(l, op); err != nil {
+		return err
 	}
 	select {
 	case <-op.done:
 		return op.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-op.done:
+		return op.err
+	default:
 		return ctx.Err()
-	case <-w.stopped:
-		select {
-		case <-op.done:
-			return op.err
-		default:
-			return w.whyStopped()
-		}
 	}
 }
 
-func (w *writer) whyStopped() error {
-	if err := w.failed.Load(); err != nil {
-		return *err
-	}
-	return ErrClosed
-}
-
-// run gathers and commits until it is stopped or a commit fails. Its context is
-// its own: no caller can cancel a transaction that others share.
+// run commits what waits until the queue is closed and empty, or a commit fails.
 func (w *writer) run() {
 	defer close(w.stopped)
-	batch := make([]*operation, 0, mostTogether)
-	for {
-		batch = w.gather(batch[:0])
-		if len(batch) == 0 {
-			return
-		}
+	for batch := w.queue.take(); len(batch) > 0; batch = w.queue.take() {
 		if err := w.commit(batch); err != nil {
-			err = fmt.Errorf("sqlstore: a commit failed, nothing more is written: %w", err)
-			w.failed.Store(&err)
-			close(w.failedOnce)
-			for _, op := range batch {
-				op.err = err
-				close(op.done)
-			}
+			w.fail(batch, err)
 			return
 		}
 		for _, op := range batch {
@@ -145,57 +149,36 @@ func (w *writer) run() {
 	}
 }
 
-// gather waits for one operation and takes what else waits, tokens first.
-func (w *writer) gather(batch []*operation) []*operation {
-	select {
-	case op := <-w.tokens:
-		batch = append(batch, op)
-	case op := <-w.queue:
-		batch = append(batch, op)
-	case <-w.stop:
+// fail answers everyone who waits. The connection is closed, which gives the lock
+// back and rolls back what is left of the transaction.
+func (w *writer) fail(batch []*operation, err error) {
+	w.failure = fmt.Errorf("sqlstore: a commit failed, and nothing more is written: %w", err)
+	close(w.failed)
+	_ = w.disconnect() // the failure has been told already
+	for _, op := range append(batch, w.queue.close(w.failure)...) {
+		op.answer(w.failure)
 	}
-	for len(batch) < mostTogether {
-		select {
-		case op := <-w.tokens:
-			batch = append(batch, op)
-			continue
-		default:
-		}
-		select {
-		case op := <-w.tokens:
-			batch = append(batch, op)
-		case op := <-w.queue:
-			batch = append(batch, op)
-		default:
-			return batch
-		}
-	}
-	return batch
 }
 
-// commit runs a batch in one transaction. An error means that the transaction
+// commit runs a batch in one transaction. It returns an error if the transaction
 // is lost; the operations' own errors stand in them.
 func (w *writer) commit(batch []*operation) error {
-	t := &tx{w: w, ctx: context.Background()}
-	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
+	if err := w.send("BEGIN IMMEDIATE"); err != nil {
+		return w.notBegun(batch, err)
 	}
 	kept := int64(0)
 	for _, op := range batch {
-		lost := t.one(op)
-		if lost != nil {
-			_ = t.exec("ROLLBACK")
-			return lost
+		if err := w.savepoint(op); err != nil {
+			return err
 		}
 		if op.err == nil {
 			kept++
 		}
 	}
 	if kept == 0 {
-		return t.exec("ROLLBACK")
+		return w.send("ROLLBACK")
 	}
-	if err := t.exec("COMMIT"); err != nil {
-		_ = t.exec("ROLLBACK")
+	if err := w.send("COMMIT"); err != nil {
 		return err
 	}
 	w.commits.Add(1)
@@ -203,83 +186,64 @@ func (w *writer) commit(batch []*operation) error {
 	return nil
 }
 
-// one runs an operation in its savepoint. It returns an error only if the
-// transaction around it is lost.
-func (t *tx) one(op *operation) (lost error) {
-	if op.err = op.ctx.Err(); op.err != nil {
-		return nil
-	}
-	if err := t.exec("SAVEPOINT one"); err != nil {
+// notBegun lets a batch fail, and no more, where another process keeps the
+// database locked: nothing has been sent.
+func (w *writer) notBegun(batch []*operation, err error) error {
+	const busy = 5 // SQLITE_BUSY
+	if code := (*sqlite.Error)(nil); !errors.As(err, &code) || code.Code()&0xff != busy {
 		return err
 	}
-	if op.err = t.guarded(op.do); op.err == nil {
-		return t.exec("RELEASE one")
-	}
-	if err := t.exec("ROLLBACK TO one"); err != nil {
-		return err
-	}
-	return t.exec("RELEASE one")
-}
-
-// guarded turns a panic into the operation's error: the others go on.
-func (t *tx) guarded(do func(*tx) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("sqlstore: panic in a write: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return do(t)
-}
-
-// close ends the writer after the batch that it has begun.
-func (w *writer) close() error {
-	w.stopOnce.Do(func() { close(w.stop) })
-	<-w.stopped
-	return errors.Join(w.prepared.close(), w.conn.Close())
-}
-
-// tx is the transaction that an operation writes in.
-type tx struct {
-	w   *writer
-	ctx context.Context
-}
-
-func (t *tx) exec(query string, args ...any) error {
-	_, err := t.count(query, args...)
-	return err
-}
-
-// count returns how many rows were changed.
-func (t *tx) count(query string, args ...any) (int64, error) {
-	stmt, err := t.w.prepared.get(t.ctx, query)
-	if err != nil {
-		return 0, err
-	}
-	result, err := stmt.ExecContext(t.ctx, args...)
-	if err != nil {
-		return 0, fmt.Errorf("sqlstore: %w", err)
-	}
-	return result.RowsAffected()
-}
-
-// decide is the conditional write that a verb hangs on: otherwise if it changes
-// no row.
-func (t *tx) decide(otherwise error, query string, args ...any) error {
-	n, err := t.count(query, args...)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return otherwise
+	for _, op := range batch {
+		op.err = fmt.Errorf("sqlstore: another process keeps the database locked: %w", err)
 	}
 	return nil
 }
 
-// row reads one row; store.ErrNotFound if there is none.
-func (t *tx) row(query string, args []any, into ...any) error {
-	stmt, err := t.w.prepared.get(t.ctx, query)
-	if err != nil {
+// savepoint runs one operation so that it can fail alone. It returns an error if
+// the transaction around it is lost.
+func (w *writer) savepoint(op *operation) error {
+	if op.err = op.ctx.Err(); op.err != nil {
+		return nil
+	}
+	if err := w.send("SAVEPOINT verb"); err != nil {
 		return err
 	}
-	return one(stmt.QueryRowContext(t.ctx, args...).Scan(into...))
+	if op.err = w.try(op.do); op.err != nil {
+		if err := w.send("ROLLBACK TO verb"); err != nil {
+			return errors.Join(err, op.err)
+		}
+	}
+	return w.send("RELEASE verb")
+}
+
+// try turns a panic into the operation's error: the others go on.
+func (w *writer) try(do step) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("sqlstore: panic in a verb: %v\n%s", p, debug.Stack())
+		}
+	}()
+	t := &tx{prepared: &w.prepared}
+	if err := do(t); err != nil {
+		return err
+	}
+	return t.broken
+}
+
+// send runs a statement of the transaction itself.
+func (w *writer) send(query string) error {
+	_, err := (&tx{prepared: &w.prepared}).count(query)
+	return err
+}
+
+// close ends the writer after what waits, and closes its database.
+func (w *writer) close() error {
+	w.queue.close(nil)
+	<-w.stopped
+	return w.disconnect()
+}
+
+func (w *writer) disconnect() error {
+	w.once.Do(func() { w.closed = errors.Join(w.prepared.close(), w.conn.Close(), w.db.Close()) })
+	return w.closed
 }

@@ -1,7 +1,6 @@
 package storetest_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,16 +51,26 @@ func (r *recorder) Fatal(...any) {
 func TestBrokenStoresFail(t *testing.T) {
 	t.Parallel()
 	for check, breakIt := range map[string]func(*sqlstore.Store) store.Store{
-		"CodeIsRedeemedOnce":                        func(s *sqlstore.Store) store.Store { return &loadCheckMark{Store: s, used: map[string]bool{}} },
-		"TOTPStepIsAcceptedOnce":                    func(s *sqlstore.Store) store.Store { return &stepsNotKept{s} },
-		"ProofsAreNeverLostAndTheSecretRotatesOnce": func(s *sqlstore.Store) store.Store { return &alwaysRotates{s} },
-		"CodeNeedsItsSecretAndItsTime":              func(s *sqlstore.Store) store.Store { return &ignoresSecret{Store: s, hashes: map[string][]byte{}} },
-		"AttemptsAreNeverLost":                      func(s *sqlstore.Store) store.Store { return &losesCounts{Store: s, counts: map[string]int{}} },
-		"InteractionIsUpdatedOnceAVersion":          func(s *sqlstore.Store) store.Store { return &lastWriterWins{s} },
-		"RefreshIsRotatedOnce":                      func(s *sqlstore.Store) store.Store { return &rotatesAnew{s} },
-		"CodeEndsWithItsSession":                    func(s *sqlstore.Store) store.Store { return &sessionsNeverEnd{s} },
-		"RecoveryCodeEndsEverythingElse":            func(s *sqlstore.Store) store.Store { return &recoversQuietly{s} },
-		"SweepTakesWhatExpiredAndNothingElse":       func(s *sqlstore.Store) store.Store { return &sweepsEarly{s} },
+		"CodeRedeemedOnce":               func(s *sqlstore.Store) store.Store { return &loadCheckMark{Store: s, used: map[string]bool{}} },
+		"CodeWrongSecretIsNeverReuse":    func(s *sqlstore.Store) store.Store { return &ignoresSecret{s} },
+		"TOTPStepAcceptedOnce":           func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
+		"TOTPStepsOnlyRise":              func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
+		"AddProofNeverLost":              func(s *sqlstore.Store) store.Store { return &losesProofs{s} },
+		"AddProofRotatesByVersion":       func(s *sqlstore.Store) store.Store { return &alwaysRotates{s} },
+		"AddProofForAnotherUser":         func(s *sqlstore.Store) store.Store { return &mergesUsers{s} },
+		"AttemptNeverLost":               func(s *sqlstore.Store) store.Store { return &losesCounts{Store: s, counts: map[string]int{}} },
+		"AttemptStopsAtLimit":            func(s *sqlstore.Store) store.Store { return &losesCounts{Store: s, counts: map[string]int{}} },
+		"AttemptAllOrNone":               func(s *sqlstore.Store) store.Store { return &countsOneByOne{s} },
+		"UpdateInteractionOneWinner":     func(s *sqlstore.Store) store.Store { return &lastWriterWins{s} },
+		"FinishInteractionOnce":          func(s *sqlstore.Store) store.Store { return &leavesInteraction{s} },
+		"FinishWhileTheSessionEnds":      func(s *sqlstore.Store) store.Store { return &sessionsNeverEnd{s} },
+		"RotateRefreshOnce":              func(s *sqlstore.Store) store.Store { return &rotatesAnew{s} },
+		"RotateRefreshOneDescendant":     func(s *sqlstore.Store) store.Store { return &rotatesAnew{s} },
+		"RecoveryCodeEndsEverythingElse": func(s *sqlstore.Store) store.Store { return &recoversQuietly{s} },
+		"SigningKeyOnlyFirst":            func(s *sqlstore.Store) store.Store { return &looksForKeys{s} },
+		"EventsOnlyWithTheirVerb":        func(s *sqlstore.Store) store.Store { return &recordsBefore{s} },
+		"SweepDeletesNothingElse":        func(s *sqlstore.Store) store.Store { return &sweepsEarly{s} },
+		"CancelledIsNotDone":             func(s *sqlstore.Store) store.Store { return &deafToCancel{s} },
 	} {
 		t.Run(check, func(t *testing.T) {
 			t.Parallel()
@@ -117,11 +126,99 @@ func (s *loadCheckMark) RedeemCode(_ context.Context, id string, _ []byte, _ tim
 	return nil
 }
 
-// stepsNotKept takes every step.
-type stepsNotKept struct{ *sqlstore.Store }
+// checksSteps reads the last step and, if the new one is greater, takes it.
+type checksSteps struct{ *sqlstore.Store }
 
-func (s *stepsNotKept) UseTOTPStep(ctx context.Context, _ string, _ int64, p store.AddProof) error {
-	return s.AddProof(ctx, p)
+func (s *checksSteps) UseTOTPStep(ctx context.Context, id string, step int64, p store.AddProof) error {
+	list, err := s.Authenticators(ctx, p.UserID)
+	if err != nil {
+		return err
+	}
+	if list[0].LastStep >= step {
+		return store.ErrUsed
+	}
+	if err := s.Store.UseTOTPStep(ctx, id, step, p); !errors.Is(err, store.ErrUsed) {
+		return err
+	}
+	return s.Store.AddProof(ctx, p)
+}
+
+// losesProofs drops the proof of whoever comes late.
+type losesProofs struct{ *sqlstore.Store }
+
+func (s *losesProofs) AddProof(ctx context.Context, p store.AddProof) error {
+	rotated := false
+	late := p
+	late.Rotated = &rotated
+	if v, err := s.Events(ctx, 1); err == nil && len(v) > 0 {
+		*p.Rotated = false
+		return nil
+	}
+	err := s.Store.AddProof(ctx, late)
+	*p.Rotated = rotated
+	return errors.Join(err, s.Record(ctx, store.Event{Type: "late from now on"}))
+}
+
+// mergesUsers takes whoever's proof as the session's user's.
+type mergesUsers struct{ *sqlstore.Store }
+
+func (s *mergesUsers) AddProof(ctx context.Context, p store.AddProof) error {
+	if err := s.Store.AddProof(ctx, p); !errors.Is(err, store.ErrStale) {
+		return err
+	}
+	return nil
+}
+
+// countsOneByOne counts in each bucket for itself.
+type countsOneByOne struct{ *sqlstore.Store }
+
+func (s *countsOneByOne) Attempt(ctx context.Context, buckets []store.Bucket, now time.Time) (v store.Verdict, err error) {
+	v.Allowed = true
+	for i := range buckets {
+		one, err := s.Store.Attempt(ctx, buckets[i:i+1], now)
+		if err != nil {
+			return v, err
+		}
+		v.Allowed = v.Allowed && one.Allowed
+		v.Failures = max(v.Failures, one.Failures)
+	}
+	return v, nil
+}
+
+// leavesInteraction finishes without taking the interaction.
+type leavesInteraction struct{ *sqlstore.Store }
+
+func (s *leavesInteraction) FinishInteraction(ctx context.Context, f store.Finish) error {
+	f.InteractionID = ""
+	return s.Store.FinishInteraction(ctx, f)
+}
+
+// looksForKeys looks whether there is a key, and then adds one.
+type looksForKeys struct{ *sqlstore.Store }
+
+func (s *looksForKeys) AddSigningKey(ctx context.Context, k store.SigningKey, onlyFirst bool) error {
+	list, err := s.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if onlyFirst && slices.ContainsFunc(list, func(other store.SigningKey) bool { return other.Alg == k.Alg }) {
+		return store.ErrExists
+	}
+	return s.Store.AddSigningKey(ctx, k, false)
+}
+
+// recordsBefore writes the events in a transaction of their own.
+type recordsBefore struct{ *sqlstore.Store }
+
+func (s *recordsBefore) CreateUser(ctx context.Context, u *store.User, events ...store.Event) error {
+	return errors.Join(s.Record(ctx, events...), s.Store.CreateUser(ctx, u))
+}
+
+// deafToCancel goes on when nobody waits any more.
+type deafToCancel struct{ *sqlstore.Store }
+
+func (s *deafToCancel) CreateUser(ctx context.Context, u *store.User, events ...store.Event) error {
+	return errors.Join(s.Store.CreateUser(context.WithoutCancel(ctx), u, events...), ctx.Err())
 }
 
 // alwaysRotates tells every caller that its secret was taken.
@@ -133,19 +230,15 @@ func (s *alwaysRotates) AddProof(ctx context.Context, p store.AddProof) error {
 	return err
 }
 
-// ignoresSecret redeems by the id alone.
-type ignoresSecret struct {
-	*sqlstore.Store
-	hashes map[string][]byte
-}
+// ignoresSecret says "used" to whoever knows the id.
+type ignoresSecret struct{ *sqlstore.Store }
 
-func (s *ignoresSecret) FinishInteraction(ctx context.Context, f store.Finish) error {
-	s.hashes[f.Code.ID] = bytes.Clone(f.Code.SecretHash)
-	return s.Store.FinishInteraction(ctx, f)
-}
-
-func (s *ignoresSecret) RedeemCode(ctx context.Context, id string, _ []byte, now time.Time, t store.Tokens) error {
-	return s.Store.RedeemCode(ctx, id, s.hashes[id], now, t)
+func (s *ignoresSecret) RedeemCode(ctx context.Context, id string, hash []byte, now time.Time, t store.Tokens) error {
+	err := s.Store.RedeemCode(ctx, id, hash, now, t)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.ErrUsed
+	}
+	return err
 }
 
 // losesCounts reads a count, and writes it back one higher.

@@ -1,96 +1,182 @@
 -- +goose Up
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) {{strict}};
+-- Times are Unix milliseconds, 0 for none; truth values 0 or 1; "" for no reference.
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) {{keyed}};
 
 CREATE TABLE clients (id TEXT PRIMARY KEY, body TEXT NOT NULL) {{strict}};
 
--- A user's row stays for ever: neither id nor login is given to another.
+-- A user's row stays for ever: neither id nor login key is given to another.
 CREATE TABLE users (
-	id TEXT PRIMARY KEY, login TEXT NOT NULL, login_key TEXT NOT NULL UNIQUE,
-	name TEXT NOT NULL, email TEXT NOT NULL, email_verified {{int64}} NOT NULL, locale TEXT NOT NULL,
-	password_hash TEXT NOT NULL, claims TEXT NOT NULL,
-	disabled {{int64}} NOT NULL, may_enroll {{int64}} NOT NULL, epoch {{int64}} NOT NULL, created_at {{int64}} NOT NULL
+	id             TEXT PRIMARY KEY,
+	login          TEXT NOT NULL,
+	login_key      TEXT NOT NULL UNIQUE,
+	name           TEXT NOT NULL,
+	email          TEXT NOT NULL,
+	email_verified {{int64}} NOT NULL,
+	locale         TEXT NOT NULL,
+	password_hash  TEXT NOT NULL,
+	claims         TEXT NOT NULL,
+	disabled       {{int64}} NOT NULL,
+	may_enroll     {{int64}} NOT NULL,
+	epoch          {{int64}} NOT NULL,
+	created_at     {{int64}} NOT NULL,
+	removed_at     {{int64}} NOT NULL
 ) {{strict}};
 
 CREATE TABLE authenticators (
-	id TEXT PRIMARY KEY, user_id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, secret {{bytes}} NOT NULL,
-	last_step {{int64}} NOT NULL, disabled {{int64}} NOT NULL, created_at {{int64}} NOT NULL, last_used_at {{int64}} NOT NULL
+	id           TEXT PRIMARY KEY,
+	user_id      TEXT NOT NULL,
+	kind         TEXT NOT NULL,
+	name         TEXT NOT NULL,
+	secret       {{bytes}} NOT NULL,
+	last_step    {{int64}} NOT NULL,
+	disabled     {{int64}} NOT NULL,
+	created_at   {{int64}} NOT NULL,
+	last_used_at {{int64}} NOT NULL
 ) {{strict}};
 CREATE INDEX authenticators_user ON authenticators (user_id);
 
 CREATE TABLE recovery_codes (
-	authenticator_id TEXT NOT NULL, hash {{bytes}} NOT NULL, used_at {{int64}} NOT NULL,
+	authenticator_id TEXT NOT NULL REFERENCES authenticators (id) ON DELETE CASCADE,
+	hash             {{bytes}} NOT NULL,
+	used_at          {{int64}} NOT NULL,
 	PRIMARY KEY (authenticator_id, hash)
-) {{strict}};
+) {{keyed}};
 
+-- A session that ends is deleted. What hangs on it asks whether it is there.
 CREATE TABLE sessions (
-	id TEXT PRIMARY KEY, secret_hash {{bytes}} NOT NULL, user_id TEXT NOT NULL, user_epoch {{int64}} NOT NULL,
-	version {{int64}} NOT NULL, created_at {{int64}} NOT NULL, last_seen_at {{int64}} NOT NULL,
-	expires_at {{int64}} NOT NULL, ended_at {{int64}} NOT NULL
-) {{strict}};
+	id           TEXT PRIMARY KEY,
+	secret_hash  {{bytes}} NOT NULL,
+	user_id      TEXT NOT NULL,
+	user_epoch   {{int64}} NOT NULL,
+	version      {{int64}} NOT NULL,
+	created_at   {{int64}} NOT NULL,
+	last_seen_at {{int64}} NOT NULL,
+	expires_at   {{int64}} NOT NULL
+) {{keyed}};
 CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
 
 -- Appended and never changed: a session's evidence.
-CREATE TABLE proofs (id TEXT PRIMARY KEY, session_id TEXT NOT NULL, body TEXT NOT NULL) {{strict}};
-CREATE INDEX proofs_session ON proofs (session_id);
+CREATE TABLE proofs (
+	session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+	seq        {{int64}} NOT NULL,
+	body       TEXT NOT NULL,
+	PRIMARY KEY (session_id, seq)
+) {{keyed}};
 
+-- An interaction that is taken is deleted.
 CREATE TABLE interactions (
-	id TEXT PRIMARY KEY, browser_hash {{bytes}} NOT NULL, client_id TEXT NOT NULL, session_id TEXT NOT NULL,
-	request TEXT NOT NULL, progress TEXT NOT NULL, version {{int64}} NOT NULL,
-	created_at {{int64}} NOT NULL, expires_at {{int64}} NOT NULL, taken_at {{int64}} NOT NULL
+	id           TEXT PRIMARY KEY,
+	browser_hash {{bytes}} NOT NULL,
+	client_id    TEXT NOT NULL,
+	session_id   TEXT NOT NULL,
+	request      TEXT NOT NULL,
+	progress     TEXT NOT NULL,
+	version      {{int64}} NOT NULL,
+	created_at   {{int64}} NOT NULL,
+	expires_at   {{int64}} NOT NULL
 ) {{strict}};
 CREATE INDEX interactions_session ON interactions (session_id);
 CREATE INDEX interactions_expiry ON interactions (expires_at);
 
 CREATE TABLE grants (
-	id TEXT PRIMARY KEY, client_id TEXT NOT NULL, user_id TEXT NOT NULL, user_epoch {{int64}} NOT NULL,
-	session_id TEXT NOT NULL, offline {{int64}} NOT NULL, body TEXT NOT NULL,
-	created_at {{int64}} NOT NULL, revoked_at {{int64}} NOT NULL
+	id         TEXT PRIMARY KEY,
+	client_id  TEXT NOT NULL,
+	user_id    TEXT NOT NULL,
+	user_epoch {{int64}} NOT NULL,
+	session_id TEXT NOT NULL,
+	offline    {{int64}} NOT NULL,
+	body       TEXT NOT NULL,
+	created_at {{int64}} NOT NULL,
+	revoked_at {{int64}} NOT NULL
 ) {{strict}};
-CREATE INDEX grants_session ON grants (session_id);
-CREATE INDEX grants_user ON grants (user_id);
 
+-- Codes and refresh tokens stay, used or not, as long as their grant, so that a
+-- second use is recognised. needed_until: the grant is needed until then, because
+-- of the code or token itself or of the access token that it brought.
 CREATE TABLE codes (
-	id TEXT PRIMARY KEY, secret_hash {{bytes}} NOT NULL, grant_id TEXT NOT NULL, client_id TEXT NOT NULL,
-	redirect_uri TEXT NOT NULL, redirect_sent {{int64}} NOT NULL, code_challenge TEXT NOT NULL,
-	created_at {{int64}} NOT NULL, expires_at {{int64}} NOT NULL, used_at {{int64}} NOT NULL
-) {{strict}};
+	id             TEXT PRIMARY KEY,
+	secret_hash    {{bytes}} NOT NULL,
+	grant_id       TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+	client_id      TEXT NOT NULL,
+	redirect_uri   TEXT NOT NULL,
+	redirect_sent  {{int64}} NOT NULL,
+	code_challenge TEXT NOT NULL,
+	created_at     {{int64}} NOT NULL,
+	expires_at     {{int64}} NOT NULL,
+	used_at        {{int64}} NOT NULL,
+	needed_until   {{int64}} NOT NULL
+) {{keyed}};
 CREATE INDEX codes_grant ON codes (grant_id);
 
-CREATE TABLE access_tokens (
-	id TEXT PRIMARY KEY, secret_hash {{bytes}} NOT NULL, grant_id TEXT NOT NULL, scope TEXT NOT NULL,
-	created_at {{int64}} NOT NULL, expires_at {{int64}} NOT NULL
-) {{strict}};
-CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
-CREATE INDEX access_tokens_grant ON access_tokens (grant_id);
-
 CREATE TABLE refresh_tokens (
-	id TEXT PRIMARY KEY, secret_hash {{bytes}} NOT NULL, grant_id TEXT NOT NULL, scope TEXT NOT NULL,
-	created_at {{int64}} NOT NULL, expires_at {{int64}} NOT NULL,
-	used_at {{int64}} NOT NULL, successor TEXT NOT NULL, retried {{int64}} NOT NULL
-) {{strict}};
+	id           TEXT PRIMARY KEY,
+	secret_hash  {{bytes}} NOT NULL,
+	grant_id     TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+	scope        TEXT NOT NULL,
+	created_at   {{int64}} NOT NULL,
+	expires_at   {{int64}} NOT NULL,
+	used_at      {{int64}} NOT NULL,
+	successor    TEXT NOT NULL,
+	retried      {{int64}} NOT NULL,
+	needed_until {{int64}} NOT NULL
+) {{keyed}};
 CREATE INDEX refresh_tokens_grant ON refresh_tokens (grant_id);
 
+-- No index by grant: a token without its grant is worth nothing, and expires.
+CREATE TABLE access_tokens (
+	id          TEXT PRIMARY KEY,
+	secret_hash {{bytes}} NOT NULL,
+	grant_id    TEXT NOT NULL,
+	scope       TEXT NOT NULL,
+	created_at  {{int64}} NOT NULL,
+	expires_at  {{int64}} NOT NULL
+) {{keyed}};
+CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
+
 CREATE TABLE consents (
-	user_id TEXT NOT NULL, client_id TEXT NOT NULL, scope TEXT NOT NULL, updated_at {{int64}} NOT NULL,
-	client_hash {{bytes}} NOT NULL, PRIMARY KEY (user_id, client_id)
-) {{strict}};
+	user_id     TEXT NOT NULL,
+	client_id   TEXT NOT NULL,
+	scope       TEXT NOT NULL,
+	updated_at  {{int64}} NOT NULL,
+	client_hash {{bytes}} NOT NULL,
+	PRIMARY KEY (user_id, client_id)
+) {{keyed}};
 
+-- retry_at: no attempt before it. ends_at: the count starts again then; 0: never.
 CREATE TABLE throttle (
-	key TEXT PRIMARY KEY, failures {{int64}} NOT NULL, since {{int64}} NOT NULL, blocked_until {{int64}} NOT NULL
-) {{strict}};
+	key      TEXT PRIMARY KEY,
+	failures {{int64}} NOT NULL,
+	retry_at {{int64}} NOT NULL,
+	ends_at  {{int64}} NOT NULL
+) {{keyed}};
 
-CREATE TABLE known_browsers (id TEXT PRIMARY KEY, user_id TEXT NOT NULL, created_at {{int64}} NOT NULL) {{strict}};
+CREATE TABLE known_browsers (
+	id         TEXT PRIMARY KEY,
+	user_id    TEXT NOT NULL,
+	created_at {{int64}} NOT NULL
+) {{keyed}};
 CREATE INDEX known_browsers_user ON known_browsers (user_id);
 
 CREATE TABLE signing_keys (
-	id TEXT PRIMARY KEY, alg TEXT NOT NULL, sealed {{bytes}} NOT NULL, created_at {{int64}} NOT NULL
-) {{strict}};
+	id         TEXT PRIMARY KEY,
+	alg        TEXT NOT NULL,
+	sealed     {{bytes}} NOT NULL,
+	created_at {{int64}} NOT NULL,
+	only_first {{int64}} NOT NULL
+) {{keyed}};
+CREATE UNIQUE INDEX signing_keys_first ON signing_keys (alg) WHERE only_first = 1;
 
 CREATE TABLE audit (
-	id TEXT PRIMARY KEY, at {{int64}} NOT NULL, type TEXT NOT NULL, user_id TEXT NOT NULL, client_id TEXT NOT NULL,
-	session TEXT NOT NULL, interaction TEXT NOT NULL, address TEXT NOT NULL, request_id TEXT NOT NULL, detail TEXT NOT NULL
+	id          {{serial}},
+	at          {{int64}} NOT NULL,
+	type        TEXT NOT NULL,
+	user_id     TEXT NOT NULL,
+	client_id   TEXT NOT NULL,
+	session     TEXT NOT NULL,
+	interaction TEXT NOT NULL,
+	address     TEXT NOT NULL,
+	request_id  TEXT NOT NULL,
+	detail      TEXT NOT NULL
 ) {{strict}};
-
--- +goose Down
-SELECT 1;

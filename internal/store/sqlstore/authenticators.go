@@ -1,0 +1,111 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// Authenticators implements store.Authenticators.
+func (s *Store) Authenticators(ctx context.Context, userID string) (list []store.Authenticator, err error) {
+	err = s.rows(ctx, `SELECT a.id, a.user_id, a.kind, a.name, a.secret, a.last_step, a.disabled, a.created_at, a.last_used_at,
+			(SELECT count(*) FROM recovery_codes c WHERE c.authenticator_id = a.id AND c.used_at = 0)
+		FROM authenticators a WHERE a.user_id = $1 ORDER BY a.id`, []any{userID}, func(r *sql.Rows) error {
+		var a store.Authenticator
+		err := r.Scan(&a.ID, &a.UserID, &a.Kind, &a.Name, &a.Secret, &a.LastStep, &a.Disabled, at{&a.CreatedAt}, at{&a.LastUsedAt}, &a.CodesLeft)
+		list = append(list, a)
+		return err
+	})
+	return list, err
+}
+
+// EnrollFirst implements store.Authenticators.
+func (s *Store) EnrollFirst(ctx context.Context, e store.Enrollment) error {
+	user := e.Proof.UserID
+	if e.Authenticator.UserID != user || e.Recovery.UserID != user {
+		return errors.New("sqlstore: an enrolment of several users")
+	}
+	proof := newProof(e.Proof)
+	err := s.update(ctx,
+		must(store.ErrUsed, `UPDATE users SET may_enroll = 0 WHERE id = $1 AND may_enroll = 1 AND disabled = 0`, user),
+		must(store.ErrStale, `UPDATE sessions SET version = version WHERE id = $1 AND version = $2`, e.Proof.SessionID, e.Proof.Version),
+		orStale(updateInteraction(&e.Interaction, e.Proof.Now)),
+		orStale(proof.step),
+		createAuthenticator(e.Authenticator, nil),
+		replaceRecovery(e.Recovery, e.CodeHashes),
+	)
+	return proof.tell(err)
+}
+
+// orStale: what is gone has changed since it was read.
+func orStale(s step) step {
+	return func(t *tx) error {
+		err := s(t)
+		if errors.Is(err, store.ErrNotFound) {
+			return store.ErrStale
+		}
+		return err
+	}
+}
+
+// UseTOTPStep implements store.Authenticators.
+func (s *Store) UseTOTPStep(ctx context.Context, id string, step int64, p store.AddProof) error {
+	proof := newProof(p)
+	err := s.update(ctx,
+		mustOr(ifSet(store.ErrNotFound, `SELECT 1 FROM authenticators WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0`,
+			id, p.UserID, string(store.KindTOTP)),
+			`UPDATE authenticators SET last_step = $4, last_used_at = $5
+			WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0 AND last_step < $4`,
+			id, p.UserID, string(store.KindTOTP), step, ms(p.Now)),
+		proof.step)
+	return proof.tell(err)
+}
+
+// UseRecoveryCode implements store.Authenticators.
+func (s *Store) UseRecoveryCode(ctx context.Context, id string, hash []byte, p store.AddProof) error {
+	proof := newProof(p)
+	err := s.update(ctx,
+		mustOr(ifSet(store.ErrNotFound, `SELECT used_at FROM recovery_codes WHERE authenticator_id = $1 AND hash = $2`+ofUser,
+			id, hash, p.UserID, string(store.KindRecovery)),
+			`UPDATE recovery_codes SET used_at = $5 WHERE authenticator_id = $1 AND hash = $2 AND used_at = 0`+ofUser,
+			id, hash, p.UserID, string(store.KindRecovery), ms(p.Now)),
+		exec(`UPDATE authenticators SET last_used_at = $2 WHERE id = $1`, id, ms(p.Now)),
+		revoke(p.UserID, p.SessionID),
+		proof.step)
+	return proof.tell(err)
+}
+
+// ofUser: the recovery code's set is the user's, and not disabled.
+const ofUser = ` AND EXISTS (SELECT 1 FROM authenticators a
+	WHERE a.id = recovery_codes.authenticator_id AND a.user_id = $3 AND a.kind = $4 AND a.disabled = 0)`
+
+// ReplaceRecoveryCodes implements store.Authenticators.
+func (s *Store) ReplaceRecoveryCodes(ctx context.Context, a store.Authenticator, codeHashes [][]byte, events ...store.Event) error {
+	return s.update(ctx, replaceRecovery(a, codeHashes), record(events))
+}
+
+func replaceRecovery(a store.Authenticator, codeHashes [][]byte) step {
+	return all(
+		exec(`DELETE FROM authenticators WHERE user_id = $1 AND kind = $2`, a.UserID, string(store.KindRecovery)),
+		createAuthenticator(a, codeHashes))
+}
+
+// CreateAuthenticator implements store.Authenticators.
+func (s *Store) CreateAuthenticator(ctx context.Context, a store.Authenticator, codeHashes [][]byte, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `UPDATE users SET may_enroll = 0 WHERE id = $1 AND removed_at = 0`, a.UserID),
+		createAuthenticator(a, codeHashes),
+		record(events))
+}
+
+func createAuthenticator(a store.Authenticator, codeHashes [][]byte) step {
+	steps := []step{must(store.ErrExists, `INSERT INTO authenticators (id, user_id, kind, name, secret, last_step, disabled, created_at, last_used_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
+		a.ID, a.UserID, string(a.Kind), a.Name, a.Secret, a.LastStep, bit(a.Disabled), ms(a.CreatedAt), ms(a.LastUsedAt))}
+	for _, hash := range codeHashes {
+		steps = append(steps, exec(`INSERT INTO recovery_codes (authenticator_id, hash, used_at) VALUES ($1, $2, 0)`, a.ID, hash))
+	}
+	return all(steps...)
+}

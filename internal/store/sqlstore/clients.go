@@ -1,0 +1,49 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// Client implements store.Clients.
+func (s *Store) Client(ctx context.Context, id string) (*oidc.Client, error) {
+	c := &oidc.Client{}
+	if err := s.row(ctx, `SELECT body FROM clients WHERE id = $1`, []any{id}, fromJSON{c}); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Clients implements store.Clients.
+func (s *Store) Clients(ctx context.Context) (list []*oidc.Client, err error) {
+	err = s.rows(ctx, `SELECT body FROM clients ORDER BY id`, nil, func(r *sql.Rows) error {
+		c := &oidc.Client{}
+		list = append(list, c)
+		return r.Scan(fromJSON{c})
+	})
+	return list, err
+}
+
+// CreateClient implements store.Clients.
+func (s *Store) CreateClient(ctx context.Context, c *oidc.Client, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrExists, `INSERT INTO clients (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`, c.ID, asJSON(c)),
+		record(events))
+}
+
+// UpdateClient implements store.Clients.
+func (s *Store) UpdateClient(ctx context.Context, c *oidc.Client, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `UPDATE clients SET body = $2 WHERE id = $1`, c.ID, asJSON(c)),
+		record(events))
+}
+
+// RemoveClient implements store.Clients.
+func (s *Store) RemoveClient(ctx context.Context, id string, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `DELETE FROM clients WHERE id = $1`, id),
+		record(events))
+}

@@ -1,0 +1,100 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// A sweep works in small pieces, each a write of its own, so that nobody waits
+// long behind it; and it looks at no more grants than this each time, going on
+// where the last one stopped.
+const (
+	sweepPiece  = 200
+	sweepGrants = 100_000
+)
+
+// Sweep implements store.Sweeper.
+func (s *Store) Sweep(ctx context.Context, now time.Time) error {
+	for _, query := range []string{
+		`DELETE FROM interactions WHERE id IN (SELECT id FROM interactions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
+		`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
+		`DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
+		`DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE failures = 0 OR ends_at > 0 AND ends_at <= $1 LIMIT $2)`,
+	} {
+		if err := s.sweepRows(ctx, query, now); err != nil {
+			return err
+		}
+	}
+	return s.sweepGrants(ctx, now)
+}
+
+// sweepRows repeats a deletion until there is nothing left for it.
+func (s *Store) sweepRows(ctx context.Context, query string, now time.Time) error {
+	for {
+		var n int64
+		err := s.update(ctx, func(t *tx) (err error) {
+			n, err = t.count(query, ms(now), sweepPiece)
+			return err
+		})
+		if err != nil || n < sweepPiece {
+			return err
+		}
+	}
+}
+
+// ended: nothing can come of a grant any more. With it go its code and its
+// refresh tokens, which are kept until then to recognise a second use.
+const ended = ` (g.revoked_at > 0 OR u.disabled = 1 OR u.epoch <> g.user_epoch OR g.offline = 0 AND s.id IS NULL
+	OR NOT EXISTS (SELECT 1 FROM codes c WHERE c.grant_id = g.id AND c.needed_until > $2)
+		AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.grant_id = g.id AND r.needed_until > $2))`
+
+// sweepGrants goes on where the last sweep stopped, until it has looked at enough
+// or at all.
+func (s *Store) sweepGrants(ctx context.Context, now time.Time) error {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	for range sweepGrants / sweepPiece {
+		gone, err := s.endedGrants(ctx, now)
+		if err != nil {
+			return err
+		}
+		if err := s.removeGrants(ctx, gone, now); err != nil {
+			return err
+		}
+		if s.swept == "" {
+			return nil
+		}
+	}
+	return nil
+}
+
+// endedGrants looks at the next grants without holding the writer up.
+func (s *Store) endedGrants(ctx context.Context, now time.Time) (gone []string, err error) {
+	looked, last := 0, ""
+	err = s.rows(ctx, `SELECT g.id, CASE WHEN`+ended+` THEN 1 ELSE 0 END FROM grants g`+ofGrant+`
+		WHERE g.id > $1 ORDER BY g.id LIMIT $3`, []any{s.swept, ms(now), sweepPiece}, func(r *sql.Rows) error {
+		var over bool
+		err := r.Scan(&last, &over)
+		if looked++; over {
+			gone = append(gone, last)
+		}
+		return err
+	})
+	if s.swept = last; looked < sweepPiece {
+		s.swept = ""
+	}
+	return gone, err
+}
+
+func (s *Store) removeGrants(ctx context.Context, gone []string, now time.Time) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	var steps []step
+	for _, id := range gone {
+		steps = append(steps, exec(`DELETE FROM grants WHERE id = $1 AND EXISTS
+			(SELECT 1 FROM grants g`+ofGrant+` WHERE g.id = $1 AND`+ended+`)`, id, ms(now)))
+	}
+	return s.update(ctx, steps...)
+}

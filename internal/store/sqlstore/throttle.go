@@ -1,0 +1,145 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// errRefused takes back the counts of an attempt that one bucket refused.
+var errRefused = errors.New("sqlstore: refused")
+
+// Attempt implements store.Throttle.
+func (s *Store) Attempt(ctx context.Context, buckets []store.Bucket, now time.Time) (store.Verdict, error) {
+	a := &attempt{buckets: slices.Clone(buckets), now: now}
+	slices.SortFunc(a.buckets, func(x, y store.Bucket) int { return cmp.Compare(x.Key, y.Key) }) // one order of locks
+	err := s.update(ctx, a.step)
+	if err != nil && !errors.Is(err, errRefused) {
+		return store.Verdict{}, err
+	}
+	a.verdict.Allowed = err == nil
+	return a.verdict, nil
+}
+
+// attempt is one attempt on its way through its buckets.
+type attempt struct {
+	buckets []store.Bucket
+	now     time.Time
+	verdict store.Verdict
+}
+
+func (a *attempt) step(t *tx) error {
+	states := make([]bucketState, len(a.buckets))
+	refused := false
+	for i, b := range a.buckets {
+		err := t.countIn(b, a.now, &states[i])
+		if errors.Is(err, store.ErrNotFound) {
+			refused = true
+			err = t.row(`SELECT failures, retry_at, ends_at FROM throttle WHERE key = $1`, []any{b.Key}, states[i].fields()...)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	a.verdict = verdict(a.buckets, states, a.now)
+	if refused {
+		return errRefused
+	}
+	return nil
+}
+
+// bucketState is a row of the table.
+type bucketState struct {
+	failures        int
+	retryAt, endsAt time.Time
+}
+
+func (b *bucketState) fields() []any { return []any{&b.failures, at{&b.retryAt}, at{&b.endsAt}} }
+
+// The conditions and values of an attempt: over, the count starts again; delay,
+// the wait in milliseconds that follows it if it fails, too: none before the
+// fifth, then 30 s, twice as long each time, at most an hour.
+const (
+	over  = ` (throttle.ends_at > 0 AND throttle.ends_at <= $2)`
+	delay = ` CASE WHEN throttle.failures < 4 THEN 0 WHEN throttle.failures > 10 THEN 3600000
+		ELSE 30000 << CAST(throttle.failures - 4 AS INTEGER) END`
+)
+
+// countIn counts one attempt in a bucket; store.ErrNotFound if the bucket refuses.
+func (t *tx) countIn(b store.Bucket, now time.Time, state *bucketState) error {
+	ends := int64(0)
+	if b.Window > 0 {
+		ends = ms(now.Add(b.Window))
+	}
+	return t.row(`INSERT INTO throttle (key, failures, retry_at, ends_at) VALUES ($1, 1, 0, $3)
+		ON CONFLICT (key) DO UPDATE SET
+			failures = CASE WHEN`+over+` THEN 1 ELSE throttle.failures + 1 END,
+			retry_at = CASE WHEN`+over+` OR $5 = 0 THEN 0 ELSE $2 +`+delay+` END,
+			ends_at = CASE WHEN`+over+` THEN $3 ELSE throttle.ends_at END
+		WHERE`+over+` OR (throttle.failures < $4 AND throttle.retry_at <= $2)
+		RETURNING failures, retry_at, ends_at`,
+		[]any{b.Key, ms(now), ends, b.Limit, bit(b.Delays)}, state.fields()...)
+}
+
+// verdict says what the fullest bucket counts, and when all of them take the next
+// attempt.
+func verdict(buckets []store.Bucket, states []bucketState, now time.Time) store.Verdict {
+	v := store.Verdict{RetryAt: kept(now)}
+	for i, b := range buckets {
+		v.Failures = max(v.Failures, states[i].failures)
+		next := states[i].retryAt
+		if states[i].failures >= b.Limit {
+			next = states[i].endsAt
+			if next.IsZero() {
+				return store.Verdict{Failures: v.Failures} // time does not help
+			}
+		}
+		if next.After(v.RetryAt) {
+			v.RetryAt = next
+		}
+	}
+	return v
+}
+
+// SettleAttempt implements store.Throttle.
+func (s *Store) SettleAttempt(ctx context.Context, settle store.Settle) error {
+	return s.update(ctx, settled(settle))
+}
+
+func settled(s store.Settle) step {
+	var steps []step
+	for _, key := range s.Reset {
+		steps = append(steps, exec(`DELETE FROM throttle WHERE key = $1`, key))
+	}
+	for _, key := range s.Refund {
+		steps = append(steps, exec(`UPDATE throttle SET failures = failures - 1, retry_at = 0 WHERE key = $1 AND failures > 0`, key))
+	}
+	return all(steps...)
+}
+
+// mostKnown is how many browsers of a user are remembered.
+const mostKnown = 5
+
+// remember keeps a known browser, nil for none, and forgets the oldest.
+func remember(b *store.KnownBrowser) step {
+	if b == nil {
+		return nil
+	}
+	return all(
+		exec(`INSERT INTO known_browsers (id, user_id, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`, b.ID, b.UserID, ms(b.CreatedAt)),
+		exec(`DELETE FROM known_browsers WHERE user_id = $1 AND id NOT IN
+			(SELECT k.id FROM known_browsers k WHERE k.user_id = $1 ORDER BY k.created_at DESC, k.id DESC LIMIT $2)`, b.UserID, mostKnown))
+}
+
+// KnownBrowser implements store.Throttle.
+func (s *Store) KnownBrowser(ctx context.Context, id, userID string) (bool, error) {
+	err := s.row(ctx, `SELECT id FROM known_browsers WHERE id = $1 AND user_id = $2`, []any{id, userID}, &id)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,90 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+const userColumns = `u.id, u.login, u.login_key, u.name, u.email, u.email_verified, u.locale, u.password_hash, u.claims,
+	u.disabled, u.may_enroll, u.epoch, u.created_at`
+
+// userFields are where userColumns go.
+func userFields(u *store.User) []any {
+	return []any{&u.ID, &u.Login, &u.LoginKey, &u.Name, &u.Email, &u.EmailVerified, &u.Locale, &u.PasswordHash, raw{&u.Claims},
+		&u.Disabled, &u.MayEnroll, &u.Epoch, at{&u.CreatedAt}}
+}
+
+// User implements store.Users.
+func (s *Store) User(ctx context.Context, id string) (*store.User, error) {
+	return s.user(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1 AND u.removed_at = 0`, id)
+}
+
+// UserByLogin implements store.Users.
+func (s *Store) UserByLogin(ctx context.Context, loginKey string) (*store.User, error) {
+	return s.user(ctx, `SELECT `+userColumns+` FROM users u WHERE u.login_key = $1 AND u.removed_at = 0`, loginKey)
+}
+
+func (s *Store) user(ctx context.Context, query, key string) (*store.User, error) {
+	u := &store.User{}
+	if err := s.row(ctx, query, []any{key}, userFields(u)...); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// CreateUser implements store.Users.
+func (s *Store) CreateUser(ctx context.Context, u *store.User, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrExists, `INSERT INTO users (id, login, login_key, name, email, email_verified, locale, password_hash,
+				claims, disabled, may_enroll, epoch, created_at, removed_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0) ON CONFLICT DO NOTHING`,
+			u.ID, u.Login, u.LoginKey, u.Name, u.Email, bit(u.EmailVerified), u.Locale, u.PasswordHash,
+			string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt)),
+		record(events))
+}
+
+// SetPasswordHash implements store.Users.
+func (s *Store) SetPasswordHash(ctx context.Context, userID, old, new string) error {
+	return s.update(ctx,
+		must(store.ErrStale, `UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND removed_at = 0`, userID, old, new))
+}
+
+// DisableUser implements store.Users.
+func (s *Store) DisableUser(ctx context.Context, userID string, now time.Time, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `UPDATE users SET disabled = 1 WHERE id = $1 AND removed_at = 0`, userID),
+		revoke(userID, ""),
+		record(events))
+}
+
+// RemoveUser implements store.Users.
+func (s *Store) RemoveUser(ctx context.Context, userID string, now time.Time, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `UPDATE users SET removed_at = $2, disabled = 1, may_enroll = 0, login = '', name = '', email = '',
+				email_verified = 0, locale = '', password_hash = '', claims = ''
+			WHERE id = $1 AND removed_at = 0`, userID, ms(now)),
+		revoke(userID, ""),
+		exec(`DELETE FROM authenticators WHERE user_id = $1`, userID),
+		exec(`DELETE FROM consents WHERE user_id = $1`, userID),
+		record(events))
+}
+
+// RevokeUser implements store.Users.
+func (s *Store) RevokeUser(ctx context.Context, userID, except string, now time.Time, events ...store.Event) error {
+	return s.update(ctx, revoke(userID, except), record(events))
+}
+
+// revoke ends everything issued to a user but one session. Codes, grants and
+// tokens end with the epoch that they carry: each use compares it.
+func revoke(userID, except string) step {
+	return all(
+		must(store.ErrNotFound, `UPDATE users SET epoch = epoch + 1 WHERE id = $1`, userID),
+		exec(`UPDATE sessions SET user_epoch = user_epoch + 1 WHERE id = $2 AND user_id = $1
+			AND user_epoch + 1 = (SELECT epoch FROM users WHERE id = $1)`, userID, except),
+		exec(`DELETE FROM interactions WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id <> $2)`, userID, except),
+		exec(`DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, userID, except),
+		exec(`DELETE FROM known_browsers WHERE user_id = $1`, userID),
+	)
+}

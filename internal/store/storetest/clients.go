@@ -1,0 +1,51 @@
+package storetest
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+func clientKept(w *world) {
+	age := time.Hour
+	c := &oidc.Client{ID: "shop", Name: "상점", SecretHashes: [][]byte{{1, 2}}, RedirectURIs: []string{"https://shop.example/cb"},
+		MinLevel: oidc.Level2FA, DefaultMaxAge: &age, AccessTokenTTL: time.Minute}
+	w.must(w.CreateClient(w.ctx, c))
+	got, err := w.Client(w.ctx, "shop")
+	w.must(err)
+	if !reflect.DeepEqual(got, c) {
+		w.Errorf("got %+v, want %+v", got, c)
+	}
+	w.must(w.CreateClient(w.ctx, &oidc.Client{ID: "app"}))
+	list, err := w.Clients(w.ctx)
+	w.must(err)
+	if len(list) != 2 || list[0].ID != "app" || list[1].ID != "shop" {
+		w.Errorf("got %d clients, want app and shop", len(list))
+	}
+}
+
+func clientIDUnique(w *world) {
+	errs := race(func(i int) error { return w.CreateClient(w.ctx, &oidc.Client{ID: "shop"}) })
+	w.count("winners", w.winners(errs, store.ErrExists), 1)
+}
+
+func clientUpdatedAndRemoved(w *world) {
+	c := &oidc.Client{ID: "shop"}
+	_, err := w.Client(w.ctx, c.ID)
+	w.is("read none", err, store.ErrNotFound)
+	w.is("update none", w.UpdateClient(w.ctx, c), store.ErrNotFound)
+	w.is("remove none", w.RemoveClient(w.ctx, c.ID), store.ErrNotFound)
+	w.must(w.CreateClient(w.ctx, c))
+	c.Name = "Shop"
+	w.must(w.UpdateClient(w.ctx, c))
+	got, err := w.Client(w.ctx, c.ID)
+	w.must(err)
+	if got.Name != "Shop" {
+		w.Errorf("got name %q, want Shop", got.Name)
+	}
+	w.must(w.RemoveClient(w.ctx, c.ID))
+	_, err = w.Client(w.ctx, c.ID)
+	w.is("read removed", err, store.ErrNotFound)
+}

@@ -1,0 +1,217 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+func signingKeysKept(w *world) {
+	k := store.SigningKey{ID: "k1", Alg: "RS256", Sealed: []byte{1, 2}, CreatedAt: w.now}
+	w.must(w.AddSigningKey(w.ctx, k, false))
+	w.is("same id", w.AddSigningKey(w.ctx, k, false), store.ErrExists)
+	list, err := w.SigningKeys(w.ctx)
+	w.must(err)
+	if !reflect.DeepEqual(list, []store.SigningKey{k}) {
+		w.Errorf("got %+v, want %+v", list, k)
+	}
+}
+
+func signingKeyOnlyFirst(w *world) {
+	key := func(alg string) store.SigningKey {
+		return store.SigningKey{ID: store.NewID(), Alg: alg, Sealed: []byte{1}, CreatedAt: w.now}
+	}
+	errs := race(func(int) error { return w.AddSigningKey(w.ctx, key("RS256"), true) })
+	w.count("winners", w.winners(errs, store.ErrExists), 1)
+	w.is("another algorithm", w.AddSigningKey(w.ctx, key("ES256"), true), nil)
+	w.is("a second key", w.AddSigningKey(w.ctx, key("RS256"), false), nil)
+	w.must(w.AddSigningKey(w.ctx, key("EdDSA"), false))
+	w.is("the first after a second", w.AddSigningKey(w.ctx, key("EdDSA"), true), store.ErrExists)
+	list, err := w.SigningKeys(w.ctx)
+	w.must(err)
+	w.count("keys", len(list), 4)
+}
+
+func eventsNewestFirst(w *world) {
+	one := store.Event{At: w.now, Type: "one", UserID: "u", ClientID: "c", Session: "s", Interaction: "i", Address: "a", RequestID: "r", Detail: "d"}
+	w.must(w.Record(w.ctx, one, store.Event{At: w.now, Type: "two"}))
+	w.must(w.Record(w.ctx, store.Event{At: w.now, Type: "three"}))
+	w.must(w.Record(w.ctx))
+	list, err := w.Events(w.ctx, 2)
+	w.must(err)
+	if len(list) != 2 || list[0].Type != "three" || list[1].Type != "two" {
+		w.Errorf("got %+v, want three, two", list)
+	}
+	list, err = w.Events(w.ctx, 10)
+	w.must(err)
+	if len(list) != 3 || list[2] != one {
+		w.Errorf("got %+v, want %+v last", list, one)
+	}
+}
+
+func eventsOnlyWithTheirVerb(w *world) {
+	e := store.Event{At: w.now, Type: "e"}
+	u := w.user()
+	w.is("a verb that fails", w.CreateUser(w.ctx, u, e), store.ErrExists)
+	list, err := w.Events(w.ctx, 10)
+	w.must(err)
+	w.count("events of a failure", len(list), 0)
+	v := w.visit(w.user())
+	f := w.finish(v, false)
+	f.Events = []store.Event{e}
+	w.must(w.FinishInteraction(w.ctx, f))
+	t := w.tokens(f.Grant.ID)
+	t.Events = []store.Event{e}
+	w.must(w.redeem(f, t))
+	w.is("redeemed again", w.redeem(f, t), store.ErrUsed)
+	w.must(w.RevokeGrant(w.ctx, f.Grant.ID, w.now, e))
+	w.must(w.EndSession(w.ctx, v.session.ID, w.now, e))
+	w.must(w.RevokeUser(w.ctx, u.ID, "", w.now, e))
+	w.must(w.DisableUser(w.ctx, u.ID, w.now, e))
+	list, err = w.Events(w.ctx, 10)
+	w.must(err)
+	w.count("events", len(list), 6)
+}
+
+func metaKept(w *world) {
+	got, err := w.Meta(w.ctx, "mode")
+	w.must(err)
+	if got != "" {
+		w.Errorf("got %q, want none", got)
+	}
+	for _, value := range []string{"dev", "serve"} {
+		w.must(w.SetMeta(w.ctx, "mode", value))
+		if got, err = w.Meta(w.ctx, "mode"); err != nil || got != value {
+			w.Errorf("got %q, %v; want %q", got, err, value)
+		}
+	}
+}
+
+// timesToTheMillisecond gives times with more digits, in another zone.
+func timesToTheMillisecond(w *world) {
+	kept := w.now
+	w.now = w.now.Add(999 * time.Microsecond).In(time.FixedZone("KST", 9*60*60))
+	v := w.visit(w.user())
+	f := w.finished(v, false)
+	s := w.reload(v)
+	_, g, u, err := w.Code(w.ctx, f.Code.ID, f.Code.SecretHash)
+	w.must(err)
+	for name, got := range map[string]time.Time{
+		"user": u.CreatedAt, "session": s.CreatedAt, "proof": s.Proofs[0].At, "grant": g.CreatedAt, "its proof": g.Proofs[0].At,
+	} {
+		if got != kept {
+			w.Errorf("%s: got %v, want %v", name, got, kept)
+		}
+	}
+	if !u.CreatedAt.Equal(kept) || !g.RevokedAt.IsZero() {
+		w.Errorf("got revoked at %v, want the zero time", g.RevokedAt)
+	}
+}
+
+func sweepDeletesWhatExpired(w *world) {
+	v := w.visit(w.user())
+	_, t := w.redeemed(v, false)
+	unused := w.finished(visit{v.user, v.session, w.interaction(v.session.ID)}, true)
+	i := w.interaction(v.session.ID)
+	w.attempt(true, store.Bucket{Key: "b", Limit: 9, Window: time.Hour})
+	w.must(w.Sweep(w.ctx, v.session.ExpiresAt.Add(time.Hour)))
+	w.is("interaction", w.interactionErr(i), store.ErrNotFound)
+	w.is("session", w.sessionErr(v.session), store.ErrNotFound)
+	w.is("access token", w.accessErr(t), store.ErrNotFound)
+	_, _, _, err := w.Code(w.ctx, unused.Code.ID, unused.Code.SecretHash)
+	w.is("a code that nobody came for", err, store.ErrNotFound)
+	w.count("failures", w.attempt(true, store.Bucket{Key: "b", Limit: 9, Window: time.Hour}).Failures, 1)
+}
+
+func sweepDeletesNothingElse(w *world) {
+	u := w.user()
+	w.totp(u)
+	set, hashes := w.recoverySet(u)
+	w.must(w.ReplaceRecoveryCodes(w.ctx, set, hashes))
+	a := w.issued(u)
+	w.must(w.Record(w.ctx, store.Event{At: w.now, Type: "e"}))
+	b := store.Bucket{Key: "b", Limit: 9}
+	w.attempt(true, b)
+	for _, after := range []time.Duration{0, 59 * time.Second} {
+		w.must(w.Sweep(w.ctx, w.now.Add(after)))
+	}
+	w.everythingLives(a)
+	w.is("code", w.redeem(a.code, w.tokens(a.code.Grant.ID)), nil)
+	w.must(w.Sweep(w.ctx, w.now.Add(23*time.Hour)))
+	w.is("session before its end", w.sessionErr(a.session), nil)
+	w.is("refresh token before its end", w.refreshErr(a.offlined), nil)
+	w.count("proofs", len(w.reload(a.visit).Proofs), 2)
+	w.count("authenticators", len(w.authenticators(u)), 2)
+	w.must(w.Sweep(w.ctx, w.now.Add(10000*time.Hour)))
+	w.count("authenticators", len(w.authenticators(u)), 2)
+	w.count("failures that no time lifts", w.attempt(true, b).Failures, 2)
+	list, err := w.Events(w.ctx, 10)
+	w.must(err)
+	w.count("events", len(list), 1)
+}
+
+func sweepKeepsWhatWasUsed(w *world) {
+	v := w.visit(w.user())
+	f, old := w.redeemed(v, true)
+	next := w.tokens(f.Grant.ID)
+	w.must(w.RotateRefresh(w.ctx, old.Refresh.ID, w.now, 0, next))
+	w.now = w.now.Add(time.Hour)
+	w.must(w.Sweep(w.ctx, w.now))
+	w.is("the code again", w.redeem(f, w.tokens(f.Grant.ID)), store.ErrUsed)
+	w.is("the old refresh token again", w.RotateRefresh(w.ctx, old.Refresh.ID, w.now, 0, w.tokens(f.Grant.ID)), store.ErrUsed)
+	w.must(w.RevokeGrant(w.ctx, f.Grant.ID, w.now))
+	w.must(w.Sweep(w.ctx, w.now))
+	_, _, _, err := w.Code(w.ctx, f.Code.ID, f.Code.SecretHash)
+	w.is("the code after its grant", err, store.ErrNotFound)
+}
+
+func cancelledIsNotDone(w *world) {
+	ctx, cancel := context.WithCancel(w.ctx)
+	cancel()
+	u := &store.User{ID: store.NewID(), LoginKey: "late", CreatedAt: w.now}
+	w.is("write", w.CreateUser(ctx, u), context.Canceled)
+	_, err := w.User(ctx, u.ID)
+	w.is("read", err, context.Canceled)
+	_, err = w.User(w.ctx, u.ID)
+	w.is("afterwards", err, store.ErrNotFound)
+}
+
+// oneFailureIsNotAnothers: of writes that may share a transaction some are
+// cancelled, some twice the same, some refused.
+func oneFailureIsNotAnothers(w *world) {
+	v, taken := w.visit(w.user()), w.user()
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	var users [crowd]store.User
+	errs := race(func(i int) error {
+		users[i] = store.User{ID: store.NewID(), LoginKey: store.NewID(), CreatedAt: w.now}
+		switch i % 8 {
+		case 1:
+			cancel()
+			return w.CreateUser(ctx, &users[i])
+		case 3:
+			users[i].LoginKey = taken.LoginKey
+		case 5:
+			return w.UseTOTPStep(w.ctx, "none", 1, w.add(v))
+		case 7:
+			p := w.add(v)
+			p.UserID = taken.ID
+			return w.AddProof(w.ctx, p)
+		}
+		return w.CreateUser(w.ctx, &users[i])
+	})
+	wants := []error{nil, context.Canceled, nil, store.ErrExists, nil, store.ErrNotFound, nil, store.ErrStale}
+	for i, err := range errs {
+		if want := wants[i%8]; !errors.Is(err, want) {
+			w.Errorf("number %d: got %v, want %v", i, err, want)
+		}
+		if wants[i%8] == nil {
+			_, err := w.User(w.ctx, users[i].ID)
+			w.is("a user among failures", err, nil)
+		}
+	}
+	w.count("proofs", len(w.reload(v).Proofs), 1)
+}
