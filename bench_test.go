@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
 )
@@ -138,7 +139,8 @@ func BenchmarkDiscovery(b *testing.B) {
 }
 
 // TestCommits counts what design promises: two for a code flow with a session,
-// one for a refresh, none for userinfo.
+// one for a refresh, none for userinfo; and seven for a whole sign-in: begin,
+// count, session, count, proof, finish, redeem.
 func TestCommits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -154,6 +156,11 @@ func TestCommits(t *testing.T) {
 			r.token("web", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}})
 		}, 1},
 		{"userinfo", func() { r.userinfo(got.Access) }, 0},
+		{"a whole sign-in", func() {
+			fresh := r.browser()
+			r.clock.ahead += time.Minute
+			r.redeem("web", fresh.signIn(r.mina, fresh.authorize("web")).mustCode())
+		}, 7},
 		{"prompt=none without a session", func() { r.browser().authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired) }, 0},
 	} {
 		before := r.Commits()

@@ -67,6 +67,17 @@ func TestDiscoveryGolden(t *testing.T) {
 			t.Errorf("the metadata has %s, which Authlib takes for a setting", name)
 		}
 	}
+	for name, value := range members {
+		if to, ok := value.(string); ok && (strings.HasSuffix(name, "_endpoint") || name == "jwks_uri") {
+			method := "GET"
+			if name == "token_endpoint" {
+				method = "POST"
+			}
+			if w := r.serve(httptest.NewRequest(method, strings.TrimPrefix(to, r.issuer), nil)); w.Code == 404 || w.Code == 405 {
+				t.Errorf("%s is %s, which answers %d", name, to, w.Code)
+			}
+		}
+	}
 	req := httptest.NewRequest("GET", "/.well-known/openid-configuration", nil)
 	req.Header.Set("If-None-Match", openid.Header().Get("ETag"))
 	if w := r.serve(req); w.Code != 304 {

@@ -15,7 +15,11 @@ import (
 // §2). It asks unless the hint proves that the request is about this very
 // session.
 func (s *server) endSession(w http.ResponseWriter, r *http.Request) error {
-	req, c, hint, err := s.logoutRequest(r, r.URL.Query())
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return shown(http.StatusBadRequest, "invalid_request", "the query cannot be read")
+	}
+	req, c, hint, err := s.logoutRequest(r, query)
 	if err != nil {
 		return err
 	}
