@@ -3,6 +3,7 @@ package rp
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -102,6 +103,9 @@ func TestCacheFetchesOnceForAll(t *testing.T) {
 	inner := f.fetch
 	f.fetch = func(ctx context.Context, etag string) (string, string, error) {
 		<-release
+		if ctx.Err() != nil {
+			return "", "", ctx.Err()
+		}
 		return inner(ctx, etag)
 	}
 	gone, leave := context.WithCancel(t.Context())
@@ -110,7 +114,12 @@ func TestCacheFetchesOnceForAll(t *testing.T) {
 		_, err := f.get(gone)
 		left <- err
 	}()
-	leave() // the caller that may have started the fetch goes away
+	for started := false; !started; runtime.Gosched() {
+		f.mu.Lock()
+		started = f.flight != nil
+		f.mu.Unlock()
+	}
+	leave() // the caller that started the fetch goes away
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want canceled", err)
 	}

@@ -430,6 +430,24 @@ func TestCallbackWritesNoBody(t *testing.T) {
 	}
 }
 
+// A new key is fetched when a token names it, but not for every such token.
+func TestCallbackAfterKeyRotation(t *testing.T) {
+	t.Parallel()
+	p := rptest.NewProvider(t)
+	a := newApp(t, p, nil)
+	if _, err := a.signIn(); err != nil {
+		t.Fatal(err)
+	}
+	p.SignWith("EdDSA")
+	if _, err := a.signIn(); about(err) != "kid" || p.Hits("/jwks.json") != 1 {
+		t.Errorf("at once: got %v after %d fetches", err, p.Hits("/jwks.json"))
+	}
+	p.Advance(16 * time.Second)
+	if _, err := a.signIn(); err != nil || p.Hits("/jwks.json") != 2 {
+		t.Errorf("16 s later: got %v after %d fetches", err, p.Hits("/jwks.json"))
+	}
+}
+
 // No error or log line may carry what opens something.
 func TestErrorsAndLogsKeepSecrets(t *testing.T) {
 	t.Parallel()

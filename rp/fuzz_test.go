@@ -149,6 +149,7 @@ func FuzzCheckClaims(f *testing.F) {
 func FuzzParseTokens(f *testing.F) {
 	f.Add([]byte(`{"access_token":"a","token_type":"Bearer","id_token":"x.y.z","expires_in":300}`))
 	f.Add([]byte(`{"access_token":"a","access_token":"b","token_type":"bearer","id_token":"x"}`))
+	f.Add([]byte(`{"access_token":"a","token_type":"Bearer"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := parseTokens(data, time.Unix(1e9, 0))
 		if err == nil && (got.idToken == "" || got.oauth2.AccessToken == "") {

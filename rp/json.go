@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -44,12 +43,9 @@ func parseObject(data []byte) (Claims, error) {
 	if err := walkObject(d, 1); err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("something follows the JSON object")
-	}
 	var object Claims
 	if err := json.Unmarshal(data, &object); err != nil {
-		return nil, errors.New("not a JSON object")
+		return nil, errors.New("something follows the JSON object")
 	}
 	return object, nil
 }

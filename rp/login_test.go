@@ -55,6 +55,14 @@ func TestLoginRequest(t *testing.T) {
 	}
 }
 
+func TestLoginAlwaysAsksForOpenID(t *testing.T) {
+	t.Parallel()
+	q := request(t, rptest.NewProvider(t), func(c *rp.Config) { c.Scopes = []string{"email"} })
+	if got := q.Get("scope"); got != "openid email" {
+		t.Errorf("got scope %q", got)
+	}
+}
+
 func TestLoginRequestsAreDifferent(t *testing.T) {
 	t.Parallel()
 	p := rptest.NewProvider(t)

@@ -22,7 +22,6 @@ const (
 	// from coming back with another browser.
 	pendingCookieLifetime = time.Hour
 	mostPending           = 5
-	longestPending        = 1200 // bytes of name and value
 	mostCookiesOpened     = 20
 )
 
@@ -118,9 +117,6 @@ func (c *Client) sealPending(p pending) (name, value string, err error) {
 }
 
 func (c *Client) openPending(name, value string) (pending, error) {
-	if len(name)+len(value) > longestPending {
-		return pending{}, errMalformed
-	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(value)
 	if err != nil {
 		return pending{}, errMalformed
