@@ -85,6 +85,33 @@ func TestFullLaneIsBusy(t *testing.T) {
 	})
 }
 
+// TestGiverUpPassesItsTurnOn: a caller who gives up in the moment it is called
+// does not take the place with it.
+func TestGiverUpPassesItsTurnOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{free: 1, longest: 8}
+		if err := g.enter(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			if err := g.enter(ctx, false); !errors.Is(err, context.Canceled) {
+				t.Errorf("who gave up: %v, want context.Canceled", err)
+			}
+		}()
+		synctest.Wait()
+		g.mu.Lock()
+		cancel()
+		g.pass()
+		g.mu.Unlock()
+		synctest.Wait()
+		if g.free != 1 {
+			t.Errorf("%d places are free at the end, want 1", g.free)
+		}
+	})
+}
+
 // TestGateLosesNoPlace: never more at once than places, and all places are there
 // at the end, although callers give up at any moment.
 func TestGateLosesNoPlace(t *testing.T) {
