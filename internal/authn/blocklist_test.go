@@ -47,7 +47,7 @@ func TestCheckNewPassword(t *testing.T) {
 		"qwer1234asdf": "guessable", "2wsx3edc4rfv5": "guessable", "87654321abcd": "guessable",
 		"19840512": "guessable", "12.05.1984": "guessable", "2001-12-31": "guessable",
 		"dragon1234": "guessable", "Monkey2024": "guessable", "p@ssw0rd!": "guessable", "!!Sh4d0w!!": "guessable", "Pa$$word99": "guessable",
-		"passwordpassword": "guessable", "xk7xk7xk7": "guessable", "monkey12monkey12": "guessable",
+		"passwordpassword": "guessable", "a1b2c3d4a1b2c3d4": "guessable", "k8zqk8zq": "guessable", "xk7xk7xk7": "guessable", "monkey12monkey12": "guessable",
 	} {
 		if got := verdict(t, authn.CheckNewPassword(password, context)); got != want {
 			t.Errorf("CheckNewPassword(%q): %q, want %q", password, got, want)
