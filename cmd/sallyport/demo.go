@@ -33,7 +33,21 @@ func newDemo(ctx context.Context, issuer, clientID, secret, self string) (http.H
 		login.Login(w, r)
 	})
 
+	session := func(r *http.Request) *rp.Identity {
+		c, err := r.Cookie("demo")
+		if err != nil {
+			return nil
+		}
+		id, _ := sessions.Load(c.Value)
+		identity, _ := id.(*rp.Identity)
+		return identity
+	}
+
 	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
+		if id := session(r); id != nil && r.URL.RawQuery == "" {
+			show(w, r, http.StatusOK, demoPage{Identity: id})
+			return
+		}
 		id, err := login.Callback(w, r)
 		if err != nil { // no second factor, no session
 			show(w, r, http.StatusForbidden, demoPage{Problem: err})
@@ -42,17 +56,11 @@ func newDemo(ctx context.Context, issuer, clientID, secret, self string) (http.H
 		value := rand.Text()
 		sessions.Store(value, id)
 		http.SetCookie(w, &http.Cookie{Name: "demo", Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
-		show(w, r, http.StatusOK, demoPage{Identity: id})
+		http.Redirect(w, r, "/callback", http.StatusSeeOther) // the code does not stay in the address bar
 	})
 
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		page := demoPage{Home: true}
-		if c, err := r.Cookie("demo"); err == nil {
-			if id, ok := sessions.Load(c.Value); ok {
-				page.Identity = id.(*rp.Identity)
-			}
-		}
-		show(w, r, http.StatusOK, page)
+		show(w, r, http.StatusOK, demoPage{Home: true, Identity: session(r)})
 	})
 
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
