@@ -1,9 +1,9 @@
 package token
 
 import (
-	"encoding/json"
 	"fmt"
 
+	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 )
 
@@ -23,7 +23,7 @@ func (s *Service) ParseHint(idToken string) (*Hint, error) {
 		return nil, fmt.Errorf("verify id_token_hint: %w", err)
 	}
 	var h Hint
-	if err := json.Unmarshal(payload, &h); err != nil { // our own signature: our own JSON
+	if err := keys.DecodeClaims(payload, &h); err != nil {
 		return nil, fmt.Errorf("read id_token_hint: %w", err)
 	}
 	if h.Issuer != s.Issuer || h.Subject == "" || h.Audience == "" {
