@@ -11,7 +11,7 @@ import (
 
 var (
 	testName  = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	checkName = regexp.MustCompile(`(?m)^\t\{"(\w+)", check\w+\},$`)
+	checkName = regexp.MustCompile(`(?m)^\t\{"(\w+)", \w+\},$`) // of the store's suite
 	quoted    = regexp.MustCompile("`([A-Z]\\w+)`")
 	link      = regexp.MustCompile(`\]\(([^)#]+)(?:#[^)]*)?\)`)
 )
