@@ -1,24 +1,18 @@
 package web
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
-	"mime"
 	"net/http"
-	"net/url"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"context"
 
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
-	"github.com/sallyport-id/sallyport/internal/web/page"
 )
 
 // largestForm bounds every body that is read, in bytes.
@@ -134,80 +128,6 @@ func (s *server) headers(h http.Header, requestID string) {
 // one more place.
 func policyFor(formTarget string) string {
 	return strings.TrimSpace("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self' " + formTarget)
-}
-
-// page renders a page in the language that the request and the browser ask for.
-func (s *server) page(w http.ResponseWriter, r *http.Request, status int, uiLocales []string, p page.Page) error {
-	var body bytes.Buffer
-	locale := s.Pages.Locale(uiLocales, r.Header.Get("Accept-Language"))
-	if err := s.Pages.Render(&body, locale, p); err != nil {
-		return fmt.Errorf("render page: %w", err)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", locale)
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes())
-	return nil
-}
-
-func (s *server) home(w http.ResponseWriter, r *http.Request) error {
-	return s.page(w, r, http.StatusOK, nil, page.Message{Frame: page.Frame{Base: s.base}, Code: "home", Status: http.StatusOK})
-}
-
-// asset serves a file whose name changes with its content.
-func (s *server) asset(w http.ResponseWriter, r *http.Request) error {
-	data, contentType, etag, ok := s.Pages.Asset(r.PathValue("name"))
-	if !ok {
-		return shown(http.StatusNotFound, "not_found", "")
-	}
-	h := w.Header()
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	h.Set("ETag", etag)
-	h.Set("Content-Type", contentType)
-	if r.Header.Get("If-None-Match") == etag {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	h.Set("Content-Length", strconv.Itoa(len(data)))
-	_, _ = w.Write(data)
-	return nil
-}
-
-// readForm reads a urlencoded body: bounded, valid UTF-8, never the query.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/x-www-form-urlencoded" {
-		return nil, oidc.Errorf(oidc.InvalidRequest, "the body must be application/x-www-form-urlencoded")
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, largestForm)
-	if err := r.ParseForm(); err != nil {
-		if strings.Contains(err.Error(), "too large") {
-			return nil, shown(http.StatusRequestEntityTooLarge, "form_too_large", "")
-		}
-		return nil, oidc.Errorf(oidc.InvalidRequest, "the body is not a form")
-	}
-	for name, values := range r.PostForm {
-		if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(values, "")) {
-			return nil, oidc.Errorf(oidc.InvalidRequest, "the body is not UTF-8")
-		}
-	}
-	return r.PostForm, nil
-}
-
-// readBearerForm reads the body of a POST that has one.
-func readBearerForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if r.Method != http.MethodPost || r.Header.Get("Content-Type") == "" {
-		return nil, nil
-	}
-	return readForm(w, r)
-}
-
-// redirect sends the browser on with a GET; never 307 (RFC 9700 §4.12).
-func redirect(w http.ResponseWriter, to string) error {
-	w.Header().Set("Location", to)
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
 }
 
 func (s *server) audit(r *http.Request, v *flow.Visit, kind string) {

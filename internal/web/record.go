@@ -1,0 +1,158 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/flow"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// errCancelled ends an interaction at the user's wish.
+var errCancelled = errors.New("web: cancelled by the user")
+
+// answerRefused shows the same step with what was wrong, or ends the interaction.
+func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.Visit, err error) error {
+	var throttled *authn.ThrottledError
+	var field *fieldError
+	switch {
+	case errors.Is(err, errCancelled):
+		return s.refuse(w, r, v, oidc.Errorf(oidc.AccessDenied, "the user cancelled"))
+	case errors.As(err, &field):
+		return s.render(w, r, v, http.StatusUnprocessableEntity, field.key, nil)
+	case errors.Is(err, authn.ErrCredentials):
+		s.audit(r, v, "login.password.failed")
+		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.credentials", nil)
+	case errors.Is(err, authn.ErrCode), v.Step.Name == flow.SecondFactor && errors.Is(err, store.ErrNotFound):
+		s.audit(r, v, "login.code.failed")
+		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.code", nil)
+	case errors.Is(err, authn.ErrCodeUsed), v.Step.Name == flow.SecondFactor && errors.Is(err, store.ErrUsed):
+		s.audit(r, v, "login.code.reused")
+		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.code_used", nil)
+	case errors.As(err, &throttled):
+		s.audit(r, v, "login.throttled")
+		return s.renderThrottled(w, r, v, throttled)
+	case errors.Is(err, authn.ErrBusy):
+		w.Header().Set("Retry-After", "5")
+		return s.render(w, r, v, http.StatusServiceUnavailable, "error.busy", nil)
+	case flow.Expected(err):
+		return redirect(w, s.base+"/interaction/"+v.Interaction)
+	}
+	return err
+}
+
+func (s *server) renderThrottled(w http.ResponseWriter, r *http.Request, v *flow.Visit, t *authn.ThrottledError) error {
+	if t.RetryAt.IsZero() {
+		return s.render(w, r, v, http.StatusTooManyRequests, "error.locked", nil)
+	}
+	wait := max(t.RetryAt.Sub(s.Now()), 0)
+	seconds := int(wait.Seconds()) + 1
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	return s.render(w, r, v, http.StatusTooManyRequests, "error.throttled", map[string]any{"Minutes": (seconds + 59) / 60})
+}
+
+func (s *server) recordPassword(w http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
+	login, err := field(form, "username", 1024)
+	if err != nil {
+		return "", err
+	}
+	password, err := field(form, "password", 4096)
+	if err != nil {
+		return "", err
+	}
+	in, err := s.Checker.CheckPassword(r.Context(), authn.PasswordAttempt{
+		Login: login, Password: password, KnownBrowser: s.knownBrowser(r, login),
+	})
+	if err != nil {
+		return "", err
+	}
+	var known *store.KnownBrowser
+	if !in.Known {
+		known = &store.KnownBrowser{ID: store.NewID(), UserID: in.User.ID, CreatedAt: s.Now()}
+	}
+	cookie, err := s.Flow.RecordPassword(r.Context(), v, in.User, in.Settle, known)
+	if err == nil && known != nil {
+		s.setCookie(w, knownCookie, s.knownValue(known.ID, in.User.LoginKey), knownTTL)
+	}
+	return cookie, err
+}
+
+func (s *server) recordTOTP(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
+	code, err := field(form, "code", 256)
+	if err != nil {
+		return "", err
+	}
+	id, step, settle, err := s.Checker.CheckTOTP(r.Context(), v.Authenticators, code)
+	if err != nil {
+		return "", err
+	}
+	return s.Flow.RecordTOTP(r.Context(), v, id, step, settle)
+}
+
+func (s *server) recordRecovery(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
+	code, err := field(form, "code", 256)
+	if err != nil {
+		return "", err
+	}
+	id, hash, settle, err := s.Checker.CheckRecovery(r.Context(), v.Authenticators, code)
+	if err != nil {
+		return "", err
+	}
+	return s.Flow.RecordRecovery(r.Context(), v, id, hash, settle)
+}
+
+func (s *server) recordEnrollment(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
+	code, err := field(form, "code", 256)
+	if err != nil {
+		return "", err
+	}
+	secret, err := s.Flow.NewTOTP(r.Context(), v)
+	if err != nil {
+		return "", err
+	}
+	digits, err := authn.ParseCode(code)
+	if err != nil {
+		return "", authn.ErrCode
+	}
+	step, ok := authn.FindTOTPStep(secret, digits, s.Now())
+	if !ok {
+		return "", authn.ErrCode
+	}
+	return s.Flow.RecordEnrollment(r.Context(), v, step)
+}
+
+func (s *server) recordSaved(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
+	if form.Get("saved") == "" {
+		return "", &fieldError{"error.saved_required"}
+	}
+	return "", s.Flow.RecordSaved(r.Context(), v)
+}
+
+func (s *server) recordConsent(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
+	switch form.Get("decision") {
+	case "allow":
+		return "", s.Flow.RecordConsent(r.Context(), v)
+	case "deny":
+		return "", errCancelled
+	}
+	return "", &fieldError{"error.missing"}
+}
+
+func (s *server) recordSwitch(_ http.ResponseWriter, r *http.Request, v *flow.Visit, _ url.Values) (flow.Cookie, error) {
+	return "", s.Flow.Switch(r.Context(), v)
+}
+
+func (s *server) recordCancel(http.ResponseWriter, *http.Request, *flow.Visit, url.Values) (flow.Cookie, error) {
+	return "", errCancelled
+}
+
+func sessionID(v *flow.Visit) string {
+	if v.Session == nil {
+		return ""
+	}
+	return v.Session.ID
+}
