@@ -2,8 +2,6 @@ package flow
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -103,78 +101,6 @@ func (e *Engine) Session(ctx context.Context, cookie string) (*store.Session, er
 	return s, nil
 }
 
-// Begin starts on a request that was checked. If nobody needs to be asked the
-// answer is there at once and nothing but its grant is stored; else the id of
-// the interaction, which belongs to the browser.
-func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *oidc.Client, s *store.Session, browserHash []byte, o Origin) (interaction string, answer *Answer, err error) {
-	now := e.Now()
-	progress, refusal := e.cutOffs(req, now)
-	if refusal != nil {
-		return "", &Answer{Request: req, Refusal: refusal}, nil
-	}
-	v := &Visit{Origin: o, State: State{Now: now, Policy: e.Policy, Client: c, Request: req, Progress: progress}}
-	if err := e.fill(ctx, v, s); err != nil {
-		return "", nil, err
-	}
-	switch v.Step = Next(v.State); {
-	case v.Step.Name == Done:
-		answer, err = e.finish(ctx, v)
-		if err == nil || !errors.Is(err, store.ErrStale) {
-			return "", answer, err
-		}
-		if req.Prompt.None {
-			return "", refused(req, oidc.LoginRequired, "the session has just changed"), nil
-		}
-	case v.Step.Name == Refuse && v.Step.Reason == "":
-		return "", &Answer{Request: req, Refusal: v.Step.Refusal}, nil
-	}
-	id, err := e.createInteraction(ctx, v, browserHash)
-	return id, nil, err
-}
-
-func refused(req *oidc.AuthorizationRequest, code, description string) *Answer {
-	return &Answer{Request: req, Refusal: oidc.Errorf(code, "%s", description)}
-}
-
-// cutOffs fixes, at the beginning, which proofs will count, and for whom
-// (OpenID Connect Core §3.1.2.1, §5.5.1).
-func (e *Engine) cutOffs(req *oidc.AuthorizationRequest, now time.Time) (store.Progress, *oidc.Error) {
-	var p store.Progress
-	p.OwnProofs = req.Prompt.Login || req.Prompt.SelectAccount || req.MaxAge != nil && *req.MaxAge == 0
-	if req.MaxAge != nil {
-		p.NotBefore = now.Add(-*req.MaxAge)
-	}
-	if sub := req.Claims.IDToken["sub"].Values; len(sub) == 1 {
-		p.Subject = sub[0]
-	}
-	if req.IDTokenHint == "" {
-		return p, nil
-	}
-	subject, err := e.Hint(req.IDTokenHint)
-	switch {
-	case err != nil:
-		return p, oidc.Errorf(oidc.InvalidRequest, "id_token_hint is not an ID token of this server")
-	case p.Subject != "" && p.Subject != subject:
-		return p, oidc.Errorf(oidc.InvalidRequest, "id_token_hint and the sub claim name different users")
-	}
-	p.Subject = subject
-	return p, nil
-}
-
-func (e *Engine) createInteraction(ctx context.Context, v *Visit, browserHash []byte) (string, error) {
-	i := &store.Interaction{
-		ID: store.NewID(), BrowserHash: browserHash, ClientID: v.Client.ID, Request: *v.Request,
-		Progress: v.Progress, Version: 1, CreatedAt: v.Now, ExpiresAt: v.Now.Add(interactionTTL),
-	}
-	if v.Session != nil {
-		i.SessionID = v.Session.ID
-	}
-	if err := e.Store.CreateInteraction(ctx, i); err != nil {
-		return "", fmt.Errorf("create interaction: %w", err)
-	}
-	return i.ID, nil
-}
-
 // Visit loads an interaction as this browser with this session sees it.
 // store.ErrNotFound: there is none for it, or it has ended.
 func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *store.Session, o Origin) (*Visit, error) {
@@ -226,70 +152,6 @@ func names(hint string, u *store.User) bool {
 	return err == nil && key == u.LoginKey || strings.EqualFold(hint, u.Email) || hint == u.ID
 }
 
-// Finish ends an interaction whose next step is Done: one transaction,
-// conditional on what Next decided on. store.ErrStale: ask again.
-func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
-	return e.finish(ctx, v)
-}
-
-func (e *Engine) finish(ctx context.Context, v *Visit) (*Answer, error) {
-	if v.Step.Name != Done {
-		return nil, fmt.Errorf("flow: finish at step %q", v.Step.Name)
-	}
-	if _, err := e.Policy.Allows(v.Client, v.User, v.Session.UserEpoch, v.Evidence()); err != nil {
-		return nil, fmt.Errorf("flow: done, but the policy refuses: %w", err)
-	}
-	grant := v.grant()
-	code, value := newCode(grant, v.Request)
-	f := store.Finish{
-		InteractionID:  v.Interaction,
-		SessionVersion: v.Session.Version,
-		Grant:          grant,
-		Code:           code,
-		TouchSession:   !v.Request.Prompt.None && v.Now.Sub(v.Session.LastSeenAt) > touchEvery,
-		Now:            v.Now,
-		Events:         []store.Event{v.event("authorize.granted", strings.Join(v.Step.Evidence.AMR, " "))},
-	}
-	if v.interaction != nil {
-		f.InteractionVersion = v.interaction.Version
-		f.Consent = v.rememberedConsent()
-	}
-	if err := e.Store.FinishInteraction(ctx, f); err != nil {
-		return nil, fmt.Errorf("finish interaction: %w", err)
-	}
-	return &Answer{Request: v.Request, Code: value}, nil
-}
-
-// grant is the snapshot of what was proven and allowed.
-func (v *Visit) grant() *store.Grant {
-	names, _ := v.Request.RequestedACR()
-	return &store.Grant{
-		ID: store.NewID(), ClientID: v.Client.ID, UserID: v.User.ID, UserEpoch: v.Session.UserEpoch,
-		SessionID: v.Session.ID, SID: sid(v.Session.ID, v.Client.ID), Interaction: v.Interaction,
-		Scope: v.Request.Scope, Offline: oidc.HasScope(v.Request.Scope, oidc.ScopeOfflineAccess),
-		Proofs: v.Evidence().Counting(), RequestedACR: names,
-		UserInfo: v.Request.Claims.UserInfo, IDToken: v.Request.Claims.IDToken,
-		Nonce: v.Request.Nonce, CreatedAt: v.Now,
-	}
-}
-
-// sid is a session's name for one client, so that two clients cannot compare
-// (OpenID Connect Back-Channel Logout §2.1).
-func sid(sessionID, clientID string) string {
-	sum := sha256.Sum256([]byte(sessionID + "\x00" + clientID))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
-}
-
-func newCode(g *store.Grant, req *oidc.AuthorizationRequest) (*store.Code, string) {
-	secret, hash := store.NewSecret()
-	c := &store.Code{
-		ID: store.NewID(), SecretHash: hash, GrantID: g.ID, ClientID: g.ClientID,
-		RedirectURI: req.RedirectURI, RedirectSent: req.RedirectSent, CodeChallenge: req.CodeChallenge,
-		CreatedAt: g.CreatedAt, ExpiresAt: g.CreatedAt.Add(codeTTL),
-	}
-	return c, CodePrefix + c.ID + "." + secret
-}
-
 func (v *Visit) event(kind, detail string) store.Event {
 	e := store.Event{At: v.Now, Type: kind, ClientID: v.Client.ID, Interaction: v.Interaction,
 		Address: v.Origin.Address, RequestID: v.Origin.RequestID, Detail: detail}
@@ -297,10 +159,4 @@ func (v *Visit) event(kind, detail string) store.Event {
 		e.UserID, e.Session = v.User.ID, v.Session.ID
 	}
 	return e
-}
-
-// NamesSession reports whether a sid claim, in a token for the client, names
-// the session.
-func NamesSession(s *store.Session, clientID, claim string) bool {
-	return claim != "" && claim == sid(s.ID, clientID)
 }

@@ -7,14 +7,12 @@ package token
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -71,21 +69,6 @@ type call struct {
 	now    time.Time
 }
 
-// issuance is what a grant function hands to issue.
-type issuance struct {
-	grant *store.Grant
-	user  *store.User
-	scope []string
-	// nonce is echoed in the ID token; "" after a refresh.
-	nonce string
-	// refresh: bring a refresh token that lives until its end.
-	refresh        bool
-	refreshExpires time.Time
-	event          string
-	// write makes the tokens durable, conditionally.
-	write func(store.Tokens) error
-}
-
 type grantFunc func(*Service, context.Context, *call) (*Response, error)
 
 var grants = map[string]grantFunc{
@@ -127,174 +110,6 @@ func (s *Service) authenticate(ctx context.Context, req *oidc.TokenRequest) (*oi
 }
 
 var errGrant = oidc.Errorf(oidc.InvalidGrant, "the grant is invalid, expired, revoked or another client's")
-
-// redeemCode is the grant authorization_code (RFC 6749 §4.1.3).
-func (s *Service) redeemCode(ctx context.Context, r *call) (*Response, error) {
-	id, hash, ok := parse(flow.CodePrefix, r.Code)
-	if !ok {
-		return nil, errGrant
-	}
-	code, grant, user, err := s.Store.Code(ctx, id, hash)
-	if err != nil {
-		return nil, notFoundIs(errGrant, err)
-	}
-	if refusal := checkCode(r, code); refusal != nil {
-		return nil, refusal
-	}
-	refresh := slices.Contains(r.client.GrantTypes, oidc.GrantRefreshToken)
-	resp, err := s.issue(ctx, r, issuance{
-		grant: grant, user: user, scope: grant.Scope, nonce: grant.Nonce, event: "token.code",
-		refresh: refresh, refreshExpires: r.now.Add(orDefault(r.client.RefreshTokenTTL, refreshTTL)),
-		write: func(t store.Tokens) error { return s.Store.RedeemCode(ctx, id, hash, r.now, t) },
-	})
-	if errors.Is(err, store.ErrUsed) {
-		return nil, s.reused(ctx, r, grant, "token.code.reused")
-	}
-	return resp, err
-}
-
-// checkCode: the code is this client's, and what was sent at its beginning is
-// sent again (RFC 6749 §4.1.3, RFC 7636 §4.6).
-func checkCode(r *call, code *store.Code) *oidc.Error {
-	switch {
-	case code.ClientID != r.client.ID:
-		return errGrant
-	case (code.RedirectSent || r.RedirectURI != "") && code.RedirectURI != r.RedirectURI:
-		return oidc.Errorf(oidc.InvalidGrant, "redirect_uri is not the one of the authorization request")
-	case !oidc.CheckVerifier(code.CodeChallenge, r.CodeVerifier):
-		return oidc.Errorf(oidc.InvalidGrant, "code_verifier does not fit the code_challenge")
-	}
-	return nil
-}
-
-// reused ends all that came of a code or refresh token that was used twice: one
-// of the two users stole it (RFC 9700 §4.14.2).
-func (s *Service) reused(ctx context.Context, r *call, g *store.Grant, event string) error {
-	if err := s.Store.RevokeGrant(ctx, g.ID, r.now, r.event(event, g)); err != nil {
-		return fmt.Errorf("revoke grant: %w", err)
-	}
-	return errGrant
-}
-
-// refresh is the grant refresh_token (RFC 6749 §6). Confidential clients keep
-// their token; public ones get a new one each time (RFC 9700 §2.2.2).
-func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
-	id, hash, ok := parse(RefreshPrefix, r.RefreshToken)
-	if !ok {
-		return nil, errGrant
-	}
-	old, grant, user, err := s.Store.RefreshToken(ctx, id, hash, r.now)
-	if err != nil {
-		return nil, notFoundIs(errGrant, err)
-	}
-	if grant.ClientID != r.client.ID {
-		return nil, errGrant
-	}
-	scope, refusal := narrowed(old.Scope, r.Scope)
-	if refusal != nil {
-		return nil, refusal
-	}
-	i := issuance{grant: grant, user: user, scope: scope, event: "token.refresh"}
-	if r.client.Public() {
-		i.refresh, i.refreshExpires = true, old.ExpiresAt
-		i.write = func(t store.Tokens) error { return s.Store.RotateRefresh(ctx, id, r.now, retryGrace, t) }
-	} else {
-		i.write = func(t store.Tokens) error { return s.Store.IssueAccess(ctx, id, r.now, t) }
-	}
-	resp, err := s.issue(ctx, r, i)
-	if errors.Is(err, store.ErrUsed) {
-		return nil, s.reused(ctx, r, grant, "token.refresh.reused")
-	}
-	return resp, err
-}
-
-// narrowed returns the asked scope if it lies within the granted one; nothing
-// asked is all of it.
-func narrowed(granted, asked []string) ([]string, *oidc.Error) {
-	if len(asked) == 0 {
-		return granted, nil
-	}
-	for _, scope := range asked {
-		if !slices.Contains(granted, scope) {
-			return nil, oidc.Errorf(oidc.InvalidScope, "scope is wider than what was granted")
-		}
-	}
-	return asked, nil
-}
-
-// issue is the only way to a user's token. It asks the policy, signs, and then
-// writes once; the write may still refuse.
-func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, error) {
-	result, err := s.Policy.Allows(r.client, i.user, i.grant.UserEpoch, evidence(i.grant))
-	if err != nil {
-		return nil, oidc.Errorf(oidc.InvalidGrant, "the sign-in behind this grant no longer suffices")
-	}
-	access, token := s.newAccess(r, i)
-	tokens := store.Tokens{Access: access, Events: []store.Event{r.event(i.event, i.grant)}}
-	resp := &Response{
-		AccessToken: token, TokenType: "Bearer", Scope: strings.Join(i.scope, " "),
-		ExpiresIn: int64(access.ExpiresAt.Sub(r.now) / time.Second),
-	}
-	if i.refresh {
-		tokens.Refresh, resp.RefreshToken = newRefresh(r, i)
-	}
-	if oidc.HasScope(i.scope, oidc.ScopeOpenID) {
-		if resp.IDToken, err = s.idToken(r, i, result, token); err != nil {
-			return nil, err
-		}
-	}
-	if err := i.write(tokens); err != nil {
-		return nil, notFoundIs(errGrant, err)
-	}
-	return resp, nil
-}
-
-// evidence of a grant is judged as of the grant's moment: time alone does not
-// make a grant worth less, a stricter policy does.
-func evidence(g *store.Grant) authn.Evidence {
-	return authn.Evidence{UserID: g.UserID, Proofs: g.Proofs, At: g.CreatedAt, Interaction: g.Interaction}
-}
-
-func (s *Service) newAccess(r *call, i issuance) (*store.AccessToken, string) {
-	secret, hash := store.NewSecret()
-	t := &store.AccessToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Scope: i.scope,
-		CreatedAt: r.now, ExpiresAt: r.now.Add(orDefault(r.client.AccessTokenTTL, accessTTL))}
-	return t, AccessPrefix + t.ID + "." + secret
-}
-
-func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
-	secret, hash := store.NewSecret()
-	t := &store.RefreshToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Scope: i.grant.Scope,
-		CreatedAt: r.now, ExpiresAt: i.refreshExpires}
-	return t, RefreshPrefix + t.ID + "." + secret
-}
-
-// idToken signs the ID token (OpenID Connect Core §2): the only signature of
-// the response.
-func (s *Service) idToken(r *call, i issuance, result authn.Result, access string) (string, error) {
-	alg := r.client.IDTokenAlg
-	if alg == "" {
-		alg = "RS256"
-	}
-	claims := oidc.IDToken{
-		Issuer: s.Issuer, Subject: i.user.ID, Audience: r.client.ID,
-		Expiry: r.now.Add(idTokenTTL).Unix(), IssuedAt: r.now.Unix(), AuthTime: result.AuthTime.Unix(),
-		Nonce: i.nonce, ACR: s.Policy.ACR.Name(result.Level, i.grant.RequestedACR), AMR: result.AMR,
-		SessionID: i.grant.SID, ATHash: oidc.ATHash(alg, access),
-	}
-	if len(i.grant.IDToken) > 0 {
-		claims.Extra = oidc.UserClaims(nil, i.grant.IDToken, profile(i.user))
-	}
-	body, err := json.Marshal(claims)
-	if err != nil {
-		return "", fmt.Errorf("marshal id token: %w", err)
-	}
-	jws, err := s.Keys.Load().Sign(alg, "JWT", body)
-	if err != nil {
-		return "", fmt.Errorf("sign id token: %w", err)
-	}
-	return jws, nil
-}
 
 // parse splits prefix + id + "." + secret.
 func parse(prefix, token string) (id string, hash []byte, ok bool) {

@@ -1,0 +1,83 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// Begin starts on a request that was checked. If nobody needs to be asked the
+// answer is there at once and nothing but its grant is stored; else the id of
+// the interaction, which belongs to the browser.
+func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *oidc.Client, s *store.Session, browserHash []byte, o Origin) (interaction string, answer *Answer, err error) {
+	now := e.Now()
+	progress, refusal := e.cutOffs(req, now)
+	if refusal != nil {
+		return "", &Answer{Request: req, Refusal: refusal}, nil
+	}
+	v := &Visit{Origin: o, State: State{Now: now, Policy: e.Policy, Client: c, Request: req, Progress: progress}}
+	if err := e.fill(ctx, v, s); err != nil {
+		return "", nil, err
+	}
+	switch v.Step = Next(v.State); {
+	case v.Step.Name == Done:
+		answer, err = e.finish(ctx, v)
+		if err == nil || !errors.Is(err, store.ErrStale) {
+			return "", answer, err
+		}
+		if req.Prompt.None {
+			return "", refused(req, oidc.LoginRequired, "the session has just changed"), nil
+		}
+	case v.Step.Name == Refuse && v.Step.Reason == "":
+		return "", &Answer{Request: req, Refusal: v.Step.Refusal}, nil
+	}
+	id, err := e.createInteraction(ctx, v, browserHash)
+	return id, nil, err
+}
+
+func refused(req *oidc.AuthorizationRequest, code, description string) *Answer {
+	return &Answer{Request: req, Refusal: oidc.Errorf(code, "%s", description)}
+}
+
+// cutOffs fixes, at the beginning, which proofs will count, and for whom
+// (OpenID Connect Core §3.1.2.1, §5.5.1).
+func (e *Engine) cutOffs(req *oidc.AuthorizationRequest, now time.Time) (store.Progress, *oidc.Error) {
+	var p store.Progress
+	p.OwnProofs = req.Prompt.Login || req.Prompt.SelectAccount || req.MaxAge != nil && *req.MaxAge == 0
+	if req.MaxAge != nil {
+		p.NotBefore = now.Add(-*req.MaxAge)
+	}
+	if sub := req.Claims.IDToken["sub"].Values; len(sub) == 1 {
+		p.Subject = sub[0]
+	}
+	if req.IDTokenHint == "" {
+		return p, nil
+	}
+	subject, err := e.Hint(req.IDTokenHint)
+	switch {
+	case err != nil:
+		return p, oidc.Errorf(oidc.InvalidRequest, "id_token_hint is not an ID token of this server")
+	case p.Subject != "" && p.Subject != subject:
+		return p, oidc.Errorf(oidc.InvalidRequest, "id_token_hint and the sub claim name different users")
+	}
+	p.Subject = subject
+	return p, nil
+}
+
+func (e *Engine) createInteraction(ctx context.Context, v *Visit, browserHash []byte) (string, error) {
+	i := &store.Interaction{
+		ID: store.NewID(), BrowserHash: browserHash, ClientID: v.Client.ID, Request: *v.Request,
+		Progress: v.Progress, Version: 1, CreatedAt: v.Now, ExpiresAt: v.Now.Add(interactionTTL),
+	}
+	if v.Session != nil {
+		i.SessionID = v.Session.ID
+	}
+	if err := e.Store.CreateInteraction(ctx, i); err != nil {
+		return "", fmt.Errorf("create interaction: %w", err)
+	}
+	return i.ID, nil
+}

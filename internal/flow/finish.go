@@ -1,0 +1,82 @@
+package flow
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// Finish ends an interaction whose next step is Done: one transaction,
+// conditional on what Next decided on. store.ErrStale: ask again.
+func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
+	return e.finish(ctx, v)
+}
+
+func (e *Engine) finish(ctx context.Context, v *Visit) (*Answer, error) {
+	if v.Step.Name != Done {
+		return nil, fmt.Errorf("flow: finish at step %q", v.Step.Name)
+	}
+	if _, err := e.Policy.Allows(v.Client, v.User, v.Session.UserEpoch, v.Evidence()); err != nil {
+		return nil, fmt.Errorf("flow: done, but the policy refuses: %w", err)
+	}
+	grant := v.grant()
+	code, value := newCode(grant, v.Request)
+	f := store.Finish{
+		InteractionID:  v.Interaction,
+		SessionVersion: v.Session.Version,
+		Grant:          grant,
+		Code:           code,
+		TouchSession:   !v.Request.Prompt.None && v.Now.Sub(v.Session.LastSeenAt) > touchEvery,
+		Now:            v.Now,
+		Events:         []store.Event{v.event("authorize.granted", strings.Join(v.Step.Evidence.AMR, " "))},
+	}
+	if v.interaction != nil {
+		f.InteractionVersion = v.interaction.Version
+		f.Consent = v.rememberedConsent()
+	}
+	if err := e.Store.FinishInteraction(ctx, f); err != nil {
+		return nil, fmt.Errorf("finish interaction: %w", err)
+	}
+	return &Answer{Request: v.Request, Code: value}, nil
+}
+
+// grant is the snapshot of what was proven and allowed.
+func (v *Visit) grant() *store.Grant {
+	names, _ := v.Request.RequestedACR()
+	return &store.Grant{
+		ID: store.NewID(), ClientID: v.Client.ID, UserID: v.User.ID, UserEpoch: v.Session.UserEpoch,
+		SessionID: v.Session.ID, SID: sid(v.Session.ID, v.Client.ID), Interaction: v.Interaction,
+		Scope: v.Request.Scope, Offline: oidc.HasScope(v.Request.Scope, oidc.ScopeOfflineAccess),
+		Proofs: v.Evidence().Counting(), RequestedACR: names,
+		UserInfo: v.Request.Claims.UserInfo, IDToken: v.Request.Claims.IDToken,
+		Nonce: v.Request.Nonce, CreatedAt: v.Now,
+	}
+}
+
+// sid is a session's name for one client, so that two clients cannot compare
+// (OpenID Connect Back-Channel Logout §2.1).
+func sid(sessionID, clientID string) string {
+	sum := sha256.Sum256([]byte(sessionID + "\x00" + clientID))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+func newCode(g *store.Grant, req *oidc.AuthorizationRequest) (*store.Code, string) {
+	secret, hash := store.NewSecret()
+	c := &store.Code{
+		ID: store.NewID(), SecretHash: hash, GrantID: g.ID, ClientID: g.ClientID,
+		RedirectURI: req.RedirectURI, RedirectSent: req.RedirectSent, CodeChallenge: req.CodeChallenge,
+		CreatedAt: g.CreatedAt, ExpiresAt: g.CreatedAt.Add(codeTTL),
+	}
+	return c, CodePrefix + c.ID + "." + secret
+}
+
+// NamesSession reports whether a sid claim, in a token for the client, names
+// the session.
+func NamesSession(s *store.Session, clientID, claim string) bool {
+	return claim != "" && claim == sid(s.ID, clientID)
+}

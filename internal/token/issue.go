@@ -1,0 +1,102 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// issuance is what a grant function hands to issue.
+type issuance struct {
+	grant *store.Grant
+	user  *store.User
+	scope []string
+	// nonce is echoed in the ID token; "" after a refresh.
+	nonce string
+	// refresh: bring a refresh token that lives until its end.
+	refresh        bool
+	refreshExpires time.Time
+	event          string
+	// write makes the tokens durable, conditionally.
+	write func(store.Tokens) error
+}
+
+// issue is the only way to a user's token. It asks the policy, signs, and then
+// writes once; the write may still refuse.
+func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, error) {
+	result, err := s.Policy.Allows(r.client, i.user, i.grant.UserEpoch, evidence(i.grant))
+	if err != nil {
+		return nil, oidc.Errorf(oidc.InvalidGrant, "the sign-in behind this grant no longer suffices")
+	}
+	access, token := s.newAccess(r, i)
+	tokens := store.Tokens{Access: access, Events: []store.Event{r.event(i.event, i.grant)}}
+	resp := &Response{
+		AccessToken: token, TokenType: "Bearer", Scope: strings.Join(i.scope, " "),
+		ExpiresIn: int64(access.ExpiresAt.Sub(r.now) / time.Second),
+	}
+	if i.refresh {
+		tokens.Refresh, resp.RefreshToken = newRefresh(r, i)
+	}
+	if oidc.HasScope(i.scope, oidc.ScopeOpenID) {
+		if resp.IDToken, err = s.idToken(r, i, result, token); err != nil {
+			return nil, err
+		}
+	}
+	if err := i.write(tokens); err != nil {
+		return nil, notFoundIs(errGrant, err)
+	}
+	return resp, nil
+}
+
+// evidence of a grant is judged as of the grant's moment: time alone does not
+// make a grant worth less, a stricter policy does.
+func evidence(g *store.Grant) authn.Evidence {
+	return authn.Evidence{UserID: g.UserID, Proofs: g.Proofs, At: g.CreatedAt, Interaction: g.Interaction}
+}
+
+func (s *Service) newAccess(r *call, i issuance) (*store.AccessToken, string) {
+	secret, hash := store.NewSecret()
+	t := &store.AccessToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Scope: i.scope,
+		CreatedAt: r.now, ExpiresAt: r.now.Add(orDefault(r.client.AccessTokenTTL, accessTTL))}
+	return t, AccessPrefix + t.ID + "." + secret
+}
+
+func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
+	secret, hash := store.NewSecret()
+	t := &store.RefreshToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Scope: i.grant.Scope,
+		CreatedAt: r.now, ExpiresAt: i.refreshExpires}
+	return t, RefreshPrefix + t.ID + "." + secret
+}
+
+// idToken signs the ID token (OpenID Connect Core §2): the only signature of
+// the response.
+func (s *Service) idToken(r *call, i issuance, result authn.Result, access string) (string, error) {
+	alg := r.client.IDTokenAlg
+	if alg == "" {
+		alg = "RS256"
+	}
+	claims := oidc.IDToken{
+		Issuer: s.Issuer, Subject: i.user.ID, Audience: r.client.ID,
+		Expiry: r.now.Add(idTokenTTL).Unix(), IssuedAt: r.now.Unix(), AuthTime: result.AuthTime.Unix(),
+		Nonce: i.nonce, ACR: s.Policy.ACR.Name(result.Level, i.grant.RequestedACR), AMR: result.AMR,
+		SessionID: i.grant.SID, ATHash: oidc.ATHash(alg, access),
+	}
+	if len(i.grant.IDToken) > 0 {
+		claims.Extra = oidc.UserClaims(nil, i.grant.IDToken, profile(i.user))
+	}
+	body, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("marshal id token: %w", err)
+	}
+	jws, err := s.Keys.Load().Sign(alg, "JWT", body)
+	if err != nil {
+		return "", fmt.Errorf("sign id token: %w", err)
+	}
+	return jws, nil
+}

@@ -1,0 +1,56 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// refresh is the grant refresh_token (RFC 6749 §6). Confidential clients keep
+// their token; public ones get a new one each time (RFC 9700 §2.2.2).
+func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
+	id, hash, ok := parse(RefreshPrefix, r.RefreshToken)
+	if !ok {
+		return nil, errGrant
+	}
+	old, grant, user, err := s.Store.RefreshToken(ctx, id, hash, r.now)
+	if err != nil {
+		return nil, notFoundIs(errGrant, err)
+	}
+	if grant.ClientID != r.client.ID {
+		return nil, errGrant
+	}
+	scope, refusal := narrowed(old.Scope, r.Scope)
+	if refusal != nil {
+		return nil, refusal
+	}
+	i := issuance{grant: grant, user: user, scope: scope, event: "token.refresh"}
+	if r.client.Public() {
+		i.refresh, i.refreshExpires = true, old.ExpiresAt
+		i.write = func(t store.Tokens) error { return s.Store.RotateRefresh(ctx, id, r.now, retryGrace, t) }
+	} else {
+		i.write = func(t store.Tokens) error { return s.Store.IssueAccess(ctx, id, r.now, t) }
+	}
+	resp, err := s.issue(ctx, r, i)
+	if errors.Is(err, store.ErrUsed) {
+		return nil, s.reused(ctx, r, grant, "token.refresh.reused")
+	}
+	return resp, err
+}
+
+// narrowed returns the asked scope if it lies within the granted one; nothing
+// asked is all of it.
+func narrowed(granted, asked []string) ([]string, *oidc.Error) {
+	if len(asked) == 0 {
+		return granted, nil
+	}
+	for _, scope := range asked {
+		if !slices.Contains(granted, scope) {
+			return nil, oidc.Errorf(oidc.InvalidScope, "scope is wider than what was granted")
+		}
+	}
+	return asked, nil
+}
