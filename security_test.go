@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -618,4 +620,127 @@ func (r *rig) joonWithTOTP() person {
 		r.t.Fatal(err)
 	}
 	return r.joon
+}
+
+// TestCodeIsBound: to its client, its redirect URI, its challenge and a minute;
+// a wrong try costs the owner nothing.
+func TestCodeIsBound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	code := b.signIn(r.mina, b.authorize("web")).mustCode()
+	right := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}
+	for name, c := range map[string]struct{ client, field, value string }{
+		"another client":       {"asks", "", ""},
+		"another verifier":     {"web", "code_verifier", strings.Repeat("a", 43)},
+		"no verifier":          {"web", "code_verifier", ""},
+		"another redirect URI": {"web", "redirect_uri", callback + "/"},
+		"no redirect URI":      {"web", "redirect_uri", ""},
+	} {
+		form := url.Values{}
+		for k, v := range right {
+			form[k] = v
+		}
+		if c.field != "" {
+			form.Set(c.field, c.value)
+		}
+		if got := r.token(c.client, form); got.Error != oidc.InvalidGrant || got.Access != "" {
+			t.Errorf("%s: got %+v, want invalid_grant", name, got)
+		}
+	}
+	if got := r.token("web", right); got.status != http.StatusOK {
+		t.Errorf("the owner: got %+v", got)
+	}
+	late := b.authorize("web").mustCode()
+	r.clock.ahead += 61 * time.Second
+	if got := r.redeem("web", late); got.Error != oidc.InvalidGrant {
+		t.Errorf("after 61 s: got %+v, want invalid_grant", got)
+	}
+	tutorial := b.authorize("tutorial", "scope", "openid", "code_challenge", "", "code_challenge_method", "").mustCode()
+	if got := r.redeem("tutorial", tutorial); got.Error != oidc.InvalidGrant {
+		t.Errorf("a verifier without a challenge: got %+v, want invalid_grant", got)
+	}
+}
+
+// TestHintNamesAnother: id_token_hint and the sub claim insist on their user, and
+// on nobody else.
+func TestHintNamesAnother(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	hint := r.redeem("web", b.signIn(r.mina, b.authorize("web")).mustCode()).ID
+	b.authorize("web", "id_token_hint", hint, "prompt", "none").mustCode()
+	joon := r.joonWithTOTP()
+	other := r.browser()
+	other.signIn(joon, other.authorize("web")).mustCode()
+	other.authorize("web", "id_token_hint", hint, "prompt", "none").mustRefuse(oidc.LoginRequired)
+	sub := `{"id_token":{"sub":{"value":"` + r.mina.id + `"}}}`
+	other.authorize("web", "claims", sub, "prompt", "none").mustRefuse(oidc.LoginRequired)
+	v := other.authorize("web", "id_token_hint", hint).mustStep("login", 200)
+	r.clock.ahead += time.Minute
+	other.answer(v, "password", "username", "joon", "password", joon.password).mustRefuse(oidc.LoginRequired)
+	access := r.redeem("web", b.authorize("web").mustCode()).Access
+	b.authorize("web", "id_token_hint", access).mustRefuse(oidc.InvalidRequest)
+}
+
+// TestSessionEnds: an hour after its last use, and a day after its beginning.
+func TestSessionEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	b.signIn(r.mina, b.authorize("web")).mustCode()
+	r.clock.ahead += 59 * time.Minute
+	b.authorize("web").mustCode()
+	r.clock.ahead += 59 * time.Minute
+	b.authorize("web", "prompt", "none").mustCode() // silent renewal is no use
+	r.clock.ahead += 2 * time.Minute
+	b.authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired)
+	b.signIn(r.mina, b.authorize("web")).mustCode()
+	for range 24 {
+		r.clock.ahead += 59 * time.Minute
+		b.authorize("web").mustCode()
+	}
+	r.clock.ahead += 30 * time.Minute
+	b.authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired)
+}
+
+// TestRule13StricterRuleStopsOldGrants: a grant of one factor is worth nothing
+// on the day that two are required, and the same grant of two factors still is,
+// however old.
+func TestRule13StricterRuleStopsOldGrants(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "shared.db")
+	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor, c.Database = sallyport.SecondFactorOptional, path })
+	b := r.browser()
+	code := b.answer(b.authorize("web", "scope", "openid offline_access"), "password", "username", "mina", "password", r.mina.password).mustCode()
+	weak := r.redeem("web", code)
+	v := b.authorize("web", "scope", "openid offline_access", "acr_values", "urn:sallyport:acr:2fa").mustStep("second_factor", 200)
+	strong := r.redeem("web", b.answer(v, "totp", "code", r.code(r.mina.totp, 0)).mustCode())
+
+	strict, err := sallyport.New(t.Context(), sallyport.Config{Issuer: r.issuer, Database: path, MasterKey: make([]byte, 32), Now: r.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer strict.Close()
+	r.clock.ahead += 48 * time.Hour
+	refresh := func(s http.Handler, token string) int {
+		req := r.formRequest("web", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}.Encode())
+		req.Host = strings.TrimPrefix(r.issuer, "http://")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, req)
+		return w.Code
+	}
+	for name, c := range map[string]struct {
+		server http.Handler
+		token  string
+		want   int
+	}{
+		"one factor where one will do": {r.Server, weak.Refresh, 200},
+		"one factor where two must be": {strict, weak.Refresh, 400},
+		"two factors, two days old":    {strict, strong.Refresh, 200},
+	} {
+		if got := refresh(c.server, c.token); got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
+		}
+	}
 }
