@@ -260,8 +260,18 @@ func (b *tab) press(selector string) (status int) {
 func (b *tab) password(login, password string) (status int) {
 	b.t.Helper()
 	b.mustStep("login")
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#username").value = ""`))
-	return b.load(typed("#username", login), typed("#password", password), pressed("#login"))
+	b.fill("#username", login)
+	b.fill("#password", password)
+	return b.press("#login")
+}
+
+// fill types into a field, in place of what it holds.
+func (b *tab) fill(selector, text string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).value = ""`, selector)), typed(selector, text))
+	if got := eval[string](b, fmt.Sprintf(`document.querySelector(%q).value`, selector)); got != text {
+		b.fatalf("typed %d characters into %s, and it holds %d others", len(text), selector, len(got))
+	}
 }
 
 // code types a code and sends it, unless the script has done so at the last
