@@ -24,7 +24,7 @@ const demoHTML = `<!doctype html>
 <style>
 :root { color-scheme: light dark; font: 1rem/1.6 system-ui, sans-serif }
 main { max-width: 34rem; margin: 10vh auto; padding: 0 1rem }
-dt { font-weight: 600 } dd { margin: 0 0 .5rem; overflow-wrap: anywhere }
+h1 { word-break: keep-all } dt { font-weight: 600 } dd { margin: 0 0 .5rem; overflow-wrap: anywhere }
 a, button { display: inline-block; padding: .7rem 1.2rem; border: 1px solid; border-radius: .5rem; font: inherit; color: inherit; background: none; text-decoration: none; cursor: pointer }
 .ok { color: light-dark(#0a6b3d, #6fdca4) } .no { color: light-dark(#a3201d, #ff9d96) }
 </style>
