@@ -29,7 +29,7 @@ func (s *Store) EnrollFirst(ctx context.Context, e store.Enrollment) error {
 	}
 	proof := newProof(e.Proof)
 	err := s.update(ctx,
-		must(store.ErrUsed, `UPDATE users SET may_enroll = 0 WHERE id = $1 AND may_enroll = 1 AND disabled = 0`, user),
+		must(store.ErrUsed, `UPDATE users SET may_enroll = 0 WHERE id = $1 AND may_enroll = 1`, user),
 		must(store.ErrStale, `UPDATE sessions SET version = version WHERE id = $1 AND version = $2`, e.Proof.SessionID, e.Proof.Version),
 		orStale(updateInteraction(&e.Interaction, e.Proof.Now)),
 		orStale(proof.step),

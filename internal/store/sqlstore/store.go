@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -94,7 +95,8 @@ func touch(path string) (absolute string, err error) {
 func dsn(path string, pragmas ...string) string {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": append(pragmas,
 		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(MEMORY)")}
-	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + q.Encode()
+	path = "/" + strings.TrimPrefix(filepath.ToSlash(path), "/") // "/C:/…", too
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
 // Close lets the writes that wait have their turn and closes the database.

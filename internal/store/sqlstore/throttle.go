@@ -116,7 +116,9 @@ func settled(s store.Settle) step {
 		steps = append(steps, exec(`DELETE FROM throttle WHERE key = $1`, key))
 	}
 	for _, key := range s.Refund {
-		steps = append(steps, exec(`UPDATE throttle SET failures = failures - 1, retry_at = 0 WHERE key = $1 AND failures > 0`, key))
+		steps = append(steps,
+			exec(`UPDATE throttle SET failures = failures - 1, retry_at = 0 WHERE key = $1`, key),
+			exec(`DELETE FROM throttle WHERE key = $1 AND failures <= 0`, key))
 	}
 	return all(steps...)
 }

@@ -104,6 +104,10 @@ func createAuthenticatorSpendsTheRight(w *world) {
 	w.is("enrol", w.EnrollFirst(w.ctx, w.enrollment(v)), store.ErrUsed)
 	set, hashes := w.recoverySet(&store.User{ID: "nobody"})
 	w.is("for nobody", w.CreateAuthenticator(w.ctx, set, hashes), store.ErrNotFound)
+	w.must(w.RemoveUser(w.ctx, v.user.ID, w.now))
+	set, hashes = w.recoverySet(v.user)
+	w.is("for somebody who was removed", w.CreateAuthenticator(w.ctx, set, hashes), store.ErrNotFound)
+	w.count("authenticators of somebody who was removed", len(w.authenticators(v.user)), 0)
 }
 
 func totpStepAcceptedOnce(w *world) {
@@ -150,6 +154,23 @@ func totpStepStaysWithoutItsProof(w *world) {
 	w.is("the step is still good", w.UseTOTPStep(w.ctx, a.ID, 5, w.add(v)), nil)
 }
 
+func authenticatorMustFit(w *world) {
+	v := w.visit(w.user())
+	set, hashes := w.recoverySet(v.user)
+	w.must(w.CreateAuthenticator(w.ctx, set, hashes))
+	w.is("a step of a recovery set", w.UseTOTPStep(w.ctx, set.ID, 5, w.add(v)), store.ErrNotFound)
+	off := store.Authenticator{ID: store.NewID(), UserID: v.user.ID, Kind: store.KindTOTP, Secret: []byte("s"), Disabled: true, CreatedAt: w.now}
+	w.must(w.CreateAuthenticator(w.ctx, off, [][]byte{hashes[0]}))
+	w.is("a step of a disabled one", w.UseTOTPStep(w.ctx, off.ID, 5, w.add(v)), store.ErrNotFound)
+	off.ID, off.Disabled = store.NewID(), false
+	w.must(w.CreateAuthenticator(w.ctx, off, [][]byte{hashes[0]}))
+	w.is("a recovery code of a TOTP", w.UseRecoveryCode(w.ctx, off.ID, hashes[0], w.add(v)), store.ErrNotFound)
+	off.ID, off.Kind, off.Disabled = store.NewID(), store.KindRecovery, true
+	w.must(w.CreateAuthenticator(w.ctx, off, [][]byte{hashes[0]}))
+	w.is("a recovery code of a disabled set", w.UseRecoveryCode(w.ctx, off.ID, hashes[0], w.add(v)), store.ErrNotFound)
+	w.count("proofs", len(w.reload(v).Proofs), 1)
+}
+
 func totpStepOfAnotherUser(w *world) {
 	v, other := w.visit(w.user()), w.visit(w.user())
 	a := w.totp(other.user)
@@ -168,7 +189,9 @@ func recoveryCodeAcceptedOnce(w *world) {
 	w.is("no code", w.UseRecoveryCode(w.ctx, set.ID, []byte("no"), w.add(v)), store.ErrNotFound)
 	w.is("no set", w.UseRecoveryCode(w.ctx, "no", hashes[1], w.add(v)), store.ErrNotFound)
 	w.is("another user's", w.UseRecoveryCode(w.ctx, set.ID, hashes[1], w.add(w.visit(w.user()))), store.ErrNotFound)
-	w.count("codes left", w.authenticators(v.user)[0].CodesLeft, 1)
+	if got := w.authenticators(v.user)[0]; got.CodesLeft != 1 || !got.LastUsedAt.Equal(w.now) {
+		w.Errorf("got %d codes left, last used at %v; want 1, %v", got.CodesLeft, got.LastUsedAt, w.now)
+	}
 	w.is("the other code", w.UseRecoveryCode(w.ctx, set.ID, hashes[1], w.add(v)), nil)
 }
 

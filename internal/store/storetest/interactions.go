@@ -28,6 +28,7 @@ func interactionNeedsBrowserAndLife(w *world) {
 	w.is("expired", err, store.ErrNotFound)
 	w.is("update when expired", w.UpdateInteraction(w.ctx, i, i.ExpiresAt), store.ErrStale)
 	w.is("refuse when expired", w.RefuseInteraction(w.ctx, i.ID, i.Version, i.ExpiresAt), store.ErrStale)
+	w.is("refuse a stale version", w.RefuseInteraction(w.ctx, i.ID, i.Version-1, w.now), store.ErrStale)
 	w.must(w.RefuseInteraction(w.ctx, i.ID, i.Version, w.now))
 	w.is("taken", w.interactionErr(i), store.ErrNotFound)
 	w.is("update when taken", w.UpdateInteraction(w.ctx, i, w.now), store.ErrStale)
@@ -129,6 +130,10 @@ func finishWithoutInteraction(w *world) {
 	f = w.finish(v, false)
 	f.InteractionID, f.InteractionVersion = "", 0
 	w.is("after the session", w.FinishInteraction(w.ctx, f), store.ErrStale)
+	v = w.visit(v.user)
+	f = w.finish(v, false)
+	f.InteractionID, f.Now = "", v.session.ExpiresAt
+	w.is("at the session's end", w.FinishInteraction(w.ctx, f), store.ErrStale)
 }
 
 // finishWhileTheSessionEnds: whatever comes first, nothing is left afterwards.
@@ -181,4 +186,6 @@ func consentRemembered(w *world) {
 			w.Errorf("got %+v, want %+v", got, f.Consent)
 		}
 	}
+	_, err = w.Consent(w.ctx, v.user.ID, "another")
+	w.is("another client's", err, store.ErrNotFound)
 }

@@ -133,8 +133,8 @@ func sweepDeletesNothingElse(w *world) {
 	w.must(w.ReplaceRecoveryCodes(w.ctx, set, hashes))
 	a := w.issued(u)
 	w.must(w.Record(w.ctx, store.Event{At: w.now, Type: "e"}))
-	b := store.Bucket{Key: "b", Limit: 9}
-	w.attempt(true, b)
+	b, window := store.Bucket{Key: "b", Limit: 9}, store.Bucket{Key: "w", Limit: 9, Window: 24 * time.Hour}
+	w.attempt(true, b, window)
 	for _, after := range []time.Duration{0, 59 * time.Second} {
 		w.must(w.Sweep(w.ctx, w.now.Add(after)))
 	}
@@ -145,6 +145,7 @@ func sweepDeletesNothingElse(w *world) {
 	w.is("refresh token before its end", w.refreshErr(a.offlined), nil)
 	w.count("proofs", len(w.reload(a.visit).Proofs), 2)
 	w.count("authenticators", len(w.authenticators(u)), 2)
+	w.count("failures in their window", w.attempt(true, window).Failures, 2)
 	w.must(w.Sweep(w.ctx, w.now.Add(10000*time.Hour)))
 	w.count("authenticators", len(w.authenticators(u)), 2)
 	w.count("failures that no time lifts", w.attempt(true, b).Failures, 2)
@@ -162,10 +163,17 @@ func sweepKeepsWhatWasUsed(w *world) {
 	w.must(w.Sweep(w.ctx, w.now))
 	w.is("the code again", w.redeem(f, w.tokens(f.Grant.ID)), store.ErrUsed)
 	w.is("the old refresh token again", w.RotateRefresh(w.ctx, old.Refresh.ID, w.now, 0, w.tokens(f.Grant.ID)), store.ErrUsed)
-	w.must(w.RevokeGrant(w.ctx, f.Grant.ID, w.now))
+	v.interaction = w.interaction(v.session.ID)
+	revoked, _ := w.redeemed(v, true)
+	w.must(w.RevokeGrant(w.ctx, revoked.Grant.ID, w.now))
 	w.must(w.Sweep(w.ctx, w.now))
-	_, _, _, err := w.Code(w.ctx, f.Code.ID, f.Code.SecretHash)
-	w.is("the code after its grant", err, store.ErrNotFound)
+	_, _, _, err := w.Code(w.ctx, revoked.Code.ID, revoked.Code.SecretHash)
+	w.is("the code of a revoked grant", err, store.ErrNotFound)
+	w.must(w.Sweep(w.ctx, next.Refresh.ExpiresAt.Add(-time.Millisecond)))
+	w.is("the code while the family lives", w.redeem(f, w.tokens(f.Grant.ID)), store.ErrUsed)
+	w.must(w.Sweep(w.ctx, next.Refresh.ExpiresAt))
+	_, _, _, err = w.Code(w.ctx, f.Code.ID, f.Code.SecretHash)
+	w.is("the code after its family", err, store.ErrNotFound)
 }
 
 func cancelledIsNotDone(w *world) {

@@ -181,6 +181,8 @@ func addProofToAnEndedSession(w *world) {
 	p := w.add(v)
 	p.Now = v.session.ExpiresAt
 	w.is("expired", w.AddProof(w.ctx, p), store.ErrNotFound)
+	p.UserID, p.Proof.UserID = "another", "another"
+	w.is("another user's, expired", w.AddProof(w.ctx, p), store.ErrNotFound)
 	w.must(w.EndSession(w.ctx, v.session.ID, w.now))
 	w.is("ended", w.AddProof(w.ctx, w.add(v)), store.ErrNotFound)
 }

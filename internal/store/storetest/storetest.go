@@ -138,6 +138,7 @@ var Checks = []Check{
 	{"TOTPStepsOnlyRise", totpStepsOnlyRise},
 	{"TOTPStepStaysWithoutItsProof", totpStepStaysWithoutItsProof},
 	{"TOTPStepOfAnotherUser", totpStepOfAnotherUser},
+	{"AuthenticatorMustFit", authenticatorMustFit},
 	{"RecoveryCodeAcceptedOnce", recoveryCodeAcceptedOnce},
 	{"RecoveryCodeEndsEverythingElse", recoveryCodeEndsEverythingElse},
 	{"RecoveryCodesReplaced", recoveryCodesReplaced},

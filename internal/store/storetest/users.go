@@ -41,6 +41,8 @@ func userLoginAndIDNeverReused(w *world) {
 	_, err = w.UserByLogin(w.ctx, u.LoginKey)
 	w.is("removed by login", err, store.ErrNotFound)
 	w.is("remove again", w.RemoveUser(w.ctx, u.ID, w.now), store.ErrNotFound)
+	w.is("disable", w.DisableUser(w.ctx, u.ID, w.now), store.ErrNotFound)
+	w.is("set a password", w.SetPasswordHash(w.ctx, u.ID, "", "new"), store.ErrStale)
 }
 
 func createUserOneWinner(w *world) {
@@ -166,6 +168,10 @@ func revokeUserSparesOneSession(w *world) {
 	}
 	w.is("interaction of the session", w.interactionErr(mine.interaction), nil)
 	w.is("add proof", w.AddProof(w.ctx, w.add(mine.visit)), nil)
+	stranger, v := w.visit(w.user()), w.visit(w.user())
+	w.must(w.RevokeUser(w.ctx, v.user.ID, stranger.session.ID, w.now))
+	w.is("a stranger's session", w.sessionErr(stranger.session), nil)
+	w.is("the user's own, where a stranger's was named", w.sessionErr(v.session), store.ErrNotFound)
 }
 
 // lastOf runs one verb among 63 of another.

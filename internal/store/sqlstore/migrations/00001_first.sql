@@ -151,6 +151,7 @@ CREATE TABLE throttle (
 	retry_at {{int64}} NOT NULL,
 	ends_at  {{int64}} NOT NULL
 ) {{keyed}};
+CREATE INDEX throttle_end ON throttle (ends_at) WHERE ends_at > 0;
 
 CREATE TABLE known_browsers (
 	id         TEXT PRIMARY KEY,
