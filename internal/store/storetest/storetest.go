@@ -120,6 +120,7 @@ var Checks = []Check{
 
 	{"UserKept", userKept},
 	{"UserLoginAndIDNeverReused", userLoginAndIDNeverReused},
+	{"RemoveUserForgets", removeUserForgets},
 	{"CreateUserOneWinner", createUserOneWinner},
 	{"SetPasswordHashComparesTheOld", setPasswordHashComparesTheOld},
 	{"DisableUserEndsEverything", disableUserEndsEverything},

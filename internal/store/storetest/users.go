@@ -45,6 +45,23 @@ func userLoginAndIDNeverReused(w *world) {
 	w.is("set a password", w.SetPasswordHash(w.ctx, u.ID, "", "new"), store.ErrStale)
 }
 
+func removeUserForgets(w *world) {
+	a := w.issued(w.user())
+	w.totp(a.user)
+	f := w.finish(a.visit, true)
+	f.Consent = &store.Consent{UserID: a.user.ID, ClientID: "shop", Scope: []string{"openid"}, UpdatedAt: w.now, ClientHash: []byte{1}}
+	w.must(w.FinishInteraction(w.ctx, f))
+	e := store.Event{At: w.now, Type: "removed"}
+	w.must(w.RemoveUser(w.ctx, a.user.ID, w.now, e))
+	w.everythingEnded(a)
+	w.count("authenticators", len(w.authenticators(a.user)), 0)
+	_, err := w.Consent(w.ctx, a.user.ID, "shop")
+	w.is("consent", err, store.ErrNotFound)
+	events, err := w.Events(w.ctx, 10)
+	w.must(err)
+	w.count("events", len(events), 1)
+}
+
 func createUserOneWinner(w *world) {
 	errs := race(func(i int) error {
 		return w.CreateUser(w.ctx, &store.User{ID: store.NewID(), Login: "mina", LoginKey: "mina", CreatedAt: w.now})
