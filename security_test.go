@@ -744,3 +744,22 @@ func TestRule13StricterRuleStopsOldGrants(t *testing.T) {
 		}
 	}
 }
+
+// TestInteractionStaysWithItsSession: one that a session was bound to is not
+// continued by another session of the same browser.
+func TestInteractionStaysWithItsSession(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	parked := b.answer(b.authorize("web"), "password", "username", "mina", "password", r.mina.password).mustStep("second_factor", 200)
+	u, err := url.Parse(r.issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.http.Jar.SetCookies(u, []*http.Cookie{{Name: "sallyport-session", Path: "/", MaxAge: -1}})
+	joon := r.joonWithTOTP()
+	b.signIn(joon, b.authorize("web")).mustCode()
+	if got := b.get(parked.page()); got.status != http.StatusGone || got.location != nil {
+		t.Errorf("got %d %q %v, want 410", got.status, got.step(), got.location)
+	}
+}
