@@ -3,6 +3,7 @@ package sallyport_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -142,7 +143,10 @@ func (r *rig) browser() *browser {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return &browser{rig: r, http: &http.Client{Jar: jar, CheckRedirect: func(req *http.Request, _ []*http.Request) error {
+	return &browser{rig: r, http: &http.Client{Jar: jar, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+		if len(via) > 20 {
+			return errors.New("redirected in a circle")
+		}
 		if !strings.HasPrefix(req.URL.String(), r.issuer+"/") {
 			return http.ErrUseLastResponse
 		}
