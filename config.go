@@ -9,7 +9,7 @@ import (
 // the zero value of everything else is the default that its comment names.
 type Config struct {
 	// Issuer is the public URL, e.g. "https://id.example.com": https, or http on a
-	// loopback host. Its path is the prefix of every route.
+	// loopback host (see InsecureHTTPIssuer). Its path is the prefix of every route.
 	Issuer string
 	// Database is the path of the SQLite file; made if it does not exist.
 	Database string
@@ -25,6 +25,9 @@ type Config struct {
 	// session: 1 h and 24 h (NIST SP 800-63B-4 §2.2.3).
 	SessionIdle, SessionTTL time.Duration
 
+	// InsecureHTTPIssuer allows an http issuer that is not on a loopback host:
+	// passwords, codes and cookies can then be read on the way.
+	InsecureHTTPIssuer bool
 	// InsecureNoLimits takes the limits per address away, for load tests.
 	InsecureNoLimits bool
 

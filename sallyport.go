@@ -44,7 +44,11 @@ type Server struct {
 // returns the server. ctx bounds the start only.
 func New(ctx context.Context, c Config) (*Server, error) {
 	c = c.withDefaults()
-	if err := oidc.CheckIssuer(c.Issuer); err != nil {
+	checkIssuer := oidc.CheckIssuer
+	if c.InsecureHTTPIssuer {
+		checkIssuer = oidc.CheckInsecureIssuer
+	}
+	if err := checkIssuer(c.Issuer); err != nil {
 		return nil, fmt.Errorf("sallyport: issuer: %w", err)
 	}
 	sealer, err := keys.NewSealer(c.MasterKey)
@@ -140,6 +144,13 @@ func (s *Server) Admin() *admin.Admin { return s.admin }
 
 // Store is where the server keeps things, for the command that runs it.
 func (s *Server) Store() store.Store { return s.store }
+
+// Failed is closed when a commit has failed. Nothing is written from then on; the
+// process should end, and start again.
+func (s *Server) Failed() <-chan struct{} { return s.store.Failed() }
+
+// Err is nil, or the reason why Failed is closed.
+func (s *Server) Err() error { return s.store.Err() }
 
 // Commits is the number of database transactions since the start.
 func (s *Server) Commits() int64 { return s.store.Commits() }

@@ -139,12 +139,20 @@ func checkQuery(query string) error {
 // host; no query, fragment, credentials or slash at the end; written in the one
 // way in which everybody will compare it (RFC 8414 §2). The error is for the
 // operator.
-func CheckIssuer(issuer string) error {
+func CheckIssuer(issuer string) error { return checkIssuer(issuer, loopback) }
+
+// CheckInsecureIssuer is CheckIssuer for a server that was told to do without TLS:
+// http on any host.
+func CheckInsecureIssuer(issuer string) error {
+	return checkIssuer(issuer, func(string) bool { return true })
+}
+
+func checkIssuer(issuer string, plain func(host string) bool) error {
 	u, err := url.Parse(issuer)
 	switch {
 	case err != nil || !hostForm(u):
 		return errors.New("is not an absolute URL")
-	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+	case u.Scheme != "https" && !(u.Scheme == "http" && plain(u.Hostname())):
 		return errors.New("must be https, or http on this machine")
 	case strings.ContainsAny(issuer, "?#") || u.User != nil:
 		return errors.New("must have no query, fragment or credentials")

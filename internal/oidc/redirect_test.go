@@ -207,3 +207,19 @@ func TestCheckIssuer(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckInsecureIssuer: http on any host, and nothing else more.
+func TestCheckInsecureIssuer(t *testing.T) {
+	t.Parallel()
+	for issuer, good := range map[string]bool{
+		"http://id.example.com": true, "https://id.example.com": true, "http://192.0.2.1:8080/sso": true,
+		"ftp://id.example.com": false, "http://id.example.com/": false, "http://id.example.com:80": false, "id.example.com": false,
+	} {
+		if err := oidc.CheckInsecureIssuer(issuer); (err == nil) != good {
+			t.Errorf("%q: got %v, want good %v", issuer, err, good)
+		}
+	}
+	if oidc.CheckIssuer("http://id.example.com") == nil {
+		t.Error("CheckIssuer takes http on a public host")
+	}
+}
