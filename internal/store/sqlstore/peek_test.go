@@ -1,0 +1,52 @@
+package sqlstore_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+)
+
+// TestPeekChangesNothing: neither the database of somebody else nor an empty file.
+func TestPeekChangesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: path("a b#?.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SetMeta(t.Context(), "mode", "dev"); err != nil {
+		t.Fatal(err)
+	}
+	peek := func(name, fact, want string) {
+		t.Helper()
+		if got, err := sqlstore.Peek(t.Context(), path(name), fact); err != nil || got != want {
+			t.Errorf("%s of %s: got %q %v, want %q", fact, name, got, err, want)
+		}
+	}
+	peek("a b#?.db", "mode", "dev") // in use
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	peek("a b#?.db", "mode", "dev")
+	peek("a b#?.db", "other", "")
+	if err := errors.Join(os.WriteFile(path("empty"), nil, 0o600), os.WriteFile(path("text"), []byte("this is no database at all"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	peek("empty", "mode", "")
+	if info, err := os.Stat(path("empty")); err != nil || info.Size() != 0 {
+		t.Errorf("the empty file: %v %v", info, err)
+	}
+	if _, err := sqlstore.Peek(t.Context(), path("text"), "mode"); err == nil {
+		t.Error("text is a database")
+	}
+	if _, err := sqlstore.Peek(t.Context(), path("missing"), "mode"); err == nil {
+		t.Error("a missing file is a database")
+	}
+	if _, err := os.Stat(path("missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it made the missing file: %v", err)
+	}
+}
