@@ -159,7 +159,7 @@ func (d *devCmd) server(ctx context.Context, info *devInfo) (*sallyport.Server, 
 	if err != nil {
 		return nil, err
 	}
-	return server, server.Store().SetMeta(ctx, "mode", devMark)
+	return server, server.Store().SetMeta(ctx, metaMode, devMark)
 }
 
 func keyPath(dir string) string      { return filepath.Join(dir, "master.key") }

@@ -63,7 +63,7 @@ func openDev(ctx context.Context, dir string) (*sqlstore.Store, *keys.Sealer, er
 	if err != nil {
 		return nil, nil, err
 	}
-	if mode, err := db.Meta(ctx, "mode"); err != nil || mode != devMark {
+	if mode, err := db.Meta(ctx, metaMode); err != nil || mode != devMark {
 		return nil, nil, errors.Join(errors.New("this is not the database of a dev server"), err, db.Close())
 	}
 	return db, sealer, nil

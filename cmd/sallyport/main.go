@@ -12,6 +12,9 @@ import (
 // commands is the command line.
 type commands struct {
 	Dev     devCommands `cmd:"" help:"Try it: a server with a fresh database, two users and a demo application, on this machine only."`
+	Init    initCmd     `cmd:"" help:"Make an installation: configuration, key file and database."`
+	Serve   serveCmd    `cmd:"" help:"Run the server."`
+	Config  configCmd   `cmd:"" help:"Show the effective configuration, or its reference."`
 	Version versionCmd  `cmd:"" help:"Print the version."`
 }
 

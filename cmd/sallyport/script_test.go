@@ -1,7 +1,11 @@
 package main
 
 import (
+	"io"
+	"net"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -10,7 +14,46 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sallyport": main})
 }
 
-// TestScripts runs the manual.
+// TestScripts runs the manual. Each script has two free addresses, $ADDRESS and
+// $PRIVATE, and the commands "ready URL", which waits for a 200, and "get URL",
+// whose body is stdout.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"ADDRESS", "PRIVATE"} {
+				l, err := net.Listen("tcp4", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, l.Addr().String())
+				defer l.Close()
+			}
+			env.Setenv("SALLYPORT_PRIVATE_LISTEN", env.Getenv("PRIVATE"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": scriptReady, "get": scriptGet},
+	})
+}
+
+func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
+	for range 500 {
+		resp, err := http.Get(args[0])
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not become ready", args[0])
+}
+
+func scriptGet(ts *testscript.TestScript, _ bool, args []string) {
+	resp, err := http.Get(args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// health answers on the private listener: /livez says whether the process is to
+// be left alone, /readyz whether it is to be sent requests.
+func (r *running) health() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answerHealth(w, r.problem())
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, req *http.Request) {
+		ctx, cancel := context.WithTimeout(req.Context(), 2*time.Second)
+		defer cancel()
+		problem := r.problem()
+		switch {
+		case problem != "":
+		case r.draining.Load():
+			problem = "draining"
+		default:
+			if err := r.ready(ctx); err != nil {
+				r.log.Error("not ready", "error", err)
+				problem = "the database does not answer"
+			}
+		}
+		answerHealth(w, problem)
+	})
+	return mux
+}
+
+// problem is why the process must be replaced, "" if it need not.
+func (r *running) problem() string {
+	select {
+	case <-r.failed:
+		return "the store has failed"
+	default:
+		return ""
+	}
+}
+
+func answerHealth(w http.ResponseWriter, problem string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if problem != "" {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, problem+"\n")
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sallyport-id/sallyport"
+	"github.com/sallyport-id/sallyport/internal/keys"
+)
+
+type serveCmd struct {
+	configFlag
+}
+
+// Run serves until a signal.
+func (c *serveCmd) Run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s, _, err := c.load()
+	if err != nil {
+		return err
+	}
+	return serve(ctx, s, os.Stderr)
+}
+
+// serverConfig is the part of the settings that the server itself needs.
+func (s *settings) serverConfig(master keys.MasterKey, log *slog.Logger) sallyport.Config {
+	return sallyport.Config{
+		Issuer: s.Issuer, InsecureHTTPIssuer: s.InsecureHTTPIssuer, Database: s.Database, MasterKey: master,
+		SecondFactor: sallyport.SecondFactor(s.SecondFactor), SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL, Log: log,
+	}
+}
+
+// serve answers until ctx ends or the server cannot go on. Before it listens it
+// has refused whatever is not an installation.
+func serve(ctx context.Context, s settings, stderr io.Writer) error {
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: s.LogLevel}))
+	if err := checkInstalled(ctx, s.Database); err != nil {
+		return err
+	}
+	master, err := keys.ReadKeyFile(s.KeyFile)
+	if err != nil {
+		return err
+	}
+	tlsConfig, err := s.tlsConfig(log)
+	if err != nil {
+		return err
+	}
+	server, err := sallyport.New(ctx, s.serverConfig(master, log))
+	if err != nil {
+		return err
+	}
+	r := &running{
+		handler: server, tls: tlsConfig, log: log, drain: s.DrainTimeout,
+		failed: server.Failed(), why: server.Err,
+		ready: func(ctx context.Context) error { _, err := server.Store().Meta(ctx, metaMode); return err },
+	}
+	if err := r.listen(s.Listen, s.PrivateListen); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	log.Info("serving", "issuer", s.Issuer, "listen", r.public.Addr().String(), "tls", tlsConfig != nil)
+	return errors.Join(r.serve(ctx), server.Close())
+}
+
+// running is a server with its listeners.
+type running struct {
+	handler http.Handler
+	tls     *tls.Config // nil: plain
+	log     *slog.Logger
+	drain   time.Duration // how long requests may take to end
+	// failed is closed when the store can write no more, and why says why.
+	failed <-chan struct{}
+	why    func() error
+	ready  func(context.Context) error // reads the database
+
+	public, private net.Listener // private is nil for none
+	draining        atomic.Bool
+}
+
+func (r *running) listen(public, private string) (err error) {
+	if r.public, err = net.Listen("tcp", public); err != nil || private == "" {
+		return err
+	}
+	if r.private, err = net.Listen("tcp", private); err != nil {
+		return errors.Join(fmt.Errorf("private_listen: %w", err), r.public.Close())
+	}
+	return nil
+}
+
+// serve returns nil after a drain that ctx has asked for, else what went wrong.
+func (r *running) serve(ctx context.Context) error {
+	ended := make(chan error, 2)
+	public := r.httpServer(r.handler)
+	public.TLSConfig = r.tls
+	go func() {
+		if r.tls != nil {
+			ended <- public.ServeTLS(r.public, "", "")
+			return
+		}
+		ended <- public.Serve(r.public)
+	}()
+	private := r.httpServer(r.health())
+	if r.private != nil {
+		go func() { ended <- private.Serve(r.private) }()
+	}
+	defer private.Close()
+	select {
+	case err := <-ended:
+		return errors.Join(err, public.Close())
+	case <-r.failed:
+		r.log.Error("the store has failed", "error", r.why())
+		return errors.Join(fmt.Errorf("the store has failed: %w", r.why()), public.Close())
+	case <-ctx.Done():
+		return r.shutdown(public)
+	}
+}
+
+// shutdown takes no new connection and lets requests end.
+func (r *running) shutdown(public *http.Server) error {
+	r.draining.Store(true)
+	r.log.Info("draining", "at_most", r.drain.String())
+	ctx, cancel := context.WithTimeout(context.Background(), r.drain)
+	defer cancel()
+	if err := public.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("requests were cut off after drain_timeout: %w", err), public.Close())
+	}
+	r.log.Info("stopped")
+	return nil
+}
+
+// httpServer bounds what a slow or talkative peer can cost.
+func (r *running) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+	}
+}

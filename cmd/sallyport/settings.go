@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sallyport-id/sallyport"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+// settings is what a configuration file says. Each field has a key, which also
+// makes the name of its environment variable; the help is the reference's. None
+// of them is a secret: the key is in a file of its own, which is named here.
+type settings struct {
+	Issuer             string        `yaml:"issuer" help:"The public URL, as applications and browsers see it: https, or http on this machine. It stays for ever: applications know the server, and passkeys will know it, by this name."`
+	Listen             string        `yaml:"listen" help:"Address and port to answer on, without a host for all interfaces."`
+	PrivateListen      string        `yaml:"private_listen" help:"Address and port of /livez and /readyz, never to be reached from outside; \"\" for none."`
+	Database           string        `yaml:"database" help:"The SQLite file. Relative paths, here and below, start at this file's directory."`
+	KeyFile            string        `yaml:"key_file" help:"The master key, which seals what the database keeps. Mode 0600. Without it the database is worth nothing, so keep a copy, elsewhere than the database's."`
+	TLSCertificateFile string        `yaml:"tls_certificate_file" help:"A certificate with its chain, PEM, to speak TLS without a proxy. Read again when the file changes."`
+	TLSKeyFile         string        `yaml:"tls_key_file" help:"The certificate's private key, PEM."`
+	SecondFactor       string        `yaml:"second_factor" help:"\"required\" at every sign-in, or \"optional\": the clients decide."`
+	SessionIdle        time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
+	SessionTTL         time.Duration `yaml:"session_ttl" help:"Ends every session."`
+	LogLevel           slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
+	DrainTimeout       time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
+	InsecureHTTPIssuer bool          `yaml:"insecure_http_issuer" help:"Allow an http issuer that is not on this machine. Passwords, codes and cookies can then be read on the way. For closed test networks."`
+}
+
+// defaultSettings are those of a key that is not given.
+func defaultSettings() settings {
+	return settings{
+		Listen: "127.0.0.1:9000", PrivateListen: "127.0.0.1:9001",
+		Database: "sallyport.db", KeyFile: "master.key",
+		SecondFactor: string(sallyport.SecondFactorRequired),
+		SessionIdle:  time.Hour, SessionTTL: 24 * time.Hour, DrainTimeout: 20 * time.Second,
+	}
+}
+
+// loadSettings reads a configuration file, then the environment, and checks what
+// came out. origins says of each key where its value is from.
+func loadSettings(path string, lookupEnv func(string) (string, bool)) (s settings, origins map[string]string, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return s, nil, fmt.Errorf("there is no configuration file %s: \"sallyport init\" makes one, --config names another", path)
+	}
+	if err != nil {
+		return s, nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if s, origins, err = parseSettings(text, lookupEnv); err != nil {
+		return s, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := s.check(); err != nil {
+		return s, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, origins, s.resolve(filepath.Dir(path))
+}
+
+// parseSettings reads the text of a configuration file and the environment.
+func parseSettings(text []byte, lookupEnv func(string) (string, bool)) (settings, map[string]string, error) {
+	s := defaultSettings()
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
+		return s, nil, plainYAML(err)
+	}
+	if err := d.Decode(&settings{}); !errors.Is(err, io.EOF) {
+		return s, nil, errors.New("there is more than one document in it")
+	}
+	var given map[string]any
+	if err := yaml.Unmarshal(text, &given); err != nil {
+		return s, nil, plainYAML(err)
+	}
+	origins := map[string]string{}
+	for _, f := range s.fields() {
+		origins[f.key] = "default"
+		if _, ok := given[f.key]; ok {
+			origins[f.key] = "file"
+		}
+		value, ok := lookupEnv(f.env())
+		if !ok {
+			continue
+		}
+		origins[f.key] = f.env()
+		if err := f.set(value); err != nil {
+			return s, nil, fmt.Errorf("environment variable %s: %w", f.env(), err)
+		}
+	}
+	return s, origins, nil
+}
+
+var (
+	unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	wrongType  = regexp.MustCompile("cannot unmarshal !!(\\w+)(?: (`[^`]*`))? into (\\S+)")
+)
+
+// plainYAML says what the decoder says without the names of Go types.
+func plainYAML(err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = strings.TrimPrefix(text, "unmarshal errors:\n")
+	text = unknownKey.ReplaceAllString(text, `there is no key "$1"`)
+	text = wrongType.ReplaceAllStringFunc(text, func(m string) string {
+		parts := wrongType.FindStringSubmatch(m)
+		what := cmp.Or(parts[2], map[string]string{"seq": "a list", "map": "a group of keys"}[parts[1]], "it")
+		return fmt.Sprintf("%s is no %s", what, kindWord(parts[3]))
+	})
+	var lines []string
+	for line := range strings.Lines(text) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
+
+func kindWord(goType string) string {
+	switch goType {
+	case "time.Duration":
+		return "duration like 30s, 5m or 24h"
+	case "bool":
+		return "true or false"
+	case "main.settings":
+		return "set of keys and values"
+	}
+	return "value for this key"
+}
+
+// check says what cannot work, in the words of the file.
+func (s *settings) check() error {
+	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *settings) checkIssuer() error {
+	if s.Issuer == "" {
+		return errors.New("issuer is missing: the public URL of this server")
+	}
+	if s.InsecureHTTPIssuer {
+		if err := oidc.CheckInsecureIssuer(s.Issuer); err != nil {
+			return fmt.Errorf("issuer %s %w", s.Issuer, err)
+		}
+		return nil
+	}
+	if err := oidc.CheckIssuer(s.Issuer); err != nil {
+		hint := ""
+		if strings.HasPrefix(s.Issuer, "http://") && oidc.CheckInsecureIssuer(s.Issuer) == nil {
+			hint = " (insecure_http_issuer allows it, and says what it risks)"
+		}
+		return fmt.Errorf("issuer %s %w%s", s.Issuer, err, hint)
+	}
+	return nil
+}
+
+func (s *settings) checkListen() error {
+	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if s.PrivateListen == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(s.PrivateListen); err != nil {
+		return fmt.Errorf("private_listen: %w", err)
+	}
+	if s.Listen == s.PrivateListen {
+		return errors.New("private_listen must not be listen's address")
+	}
+	return nil
+}
+
+func (s *settings) checkTLS() error {
+	switch {
+	case (s.TLSCertificateFile == "") != (s.TLSKeyFile == ""):
+		return errors.New("tls_certificate_file and tls_key_file go together")
+	case s.tls() && !strings.HasPrefix(s.Issuer, "https://"):
+		return errors.New("with a certificate the issuer is https")
+	}
+	return nil
+}
+
+func (s *settings) tls() bool { return s.TLSCertificateFile != "" }
+
+func (s *settings) checkSessions() error {
+	switch second := sallyport.SecondFactor(s.SecondFactor); {
+	case second != sallyport.SecondFactorRequired && second != sallyport.SecondFactorOptional:
+		return fmt.Errorf("second_factor is %q, and must be required or optional", s.SecondFactor)
+	case s.SessionIdle <= 0 || s.SessionTTL <= 0 || s.DrainTimeout <= 0:
+		return errors.New("session_idle, session_ttl and drain_timeout must be more than 0")
+	case s.Database == "" || s.KeyFile == "":
+		return errors.New("database and key_file must not be empty")
+	}
+	return nil
+}
+
+// resolve makes the paths absolute, from the directory of the file.
+func (s *settings) resolve(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for _, path := range []*string{&s.Database, &s.KeyFile, &s.TLSCertificateFile, &s.TLSKeyFile} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+	return nil
+}
+
+// field is one key of the configuration.
+type field struct {
+	key, help string
+	value     reflect.Value
+}
+
+func (s *settings) fields() []field {
+	v := reflect.ValueOf(s).Elem()
+	list := make([]field, v.NumField())
+	for i := range list {
+		tag := v.Type().Field(i).Tag
+		list[i] = field{tag.Get("yaml"), tag.Get("help"), v.Field(i)}
+	}
+	return list
+}
+
+// env is the name of the field's environment variable.
+func (f field) env() string { return "SALLYPORT_" + strings.ToUpper(f.key) }
+
+// set takes a value as text: what is no string is read as in the file.
+func (f field) set(text string) error {
+	if f.value.Kind() == reflect.String {
+		f.value.SetString(text)
+		return nil
+	}
+	if err := yaml.Unmarshal([]byte(text), f.value.Addr().Interface()); err != nil {
+		return plainYAML(err)
+	}
+	return nil
+}
+
+// text is the value as it stands in a file.
+func (f field) text() string {
+	switch v := f.value.Interface().(type) {
+	case string:
+		if v == "" {
+			return `""`
+		}
+		out, err := yaml.Marshal(v)
+		if err != nil {
+			return fmt.Sprintf("%q", v)
+		}
+		return strings.TrimSpace(string(out))
+	case slog.Level:
+		return strings.ToLower(v.String())
+	case time.Duration:
+		return plainDuration(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// plainDuration leaves out zeros: 1h, not 1h0m0s.
+func plainDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
