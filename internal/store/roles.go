@@ -15,7 +15,9 @@ type Clients interface {
 	// CreateClient fails with ErrExists if the id is taken.
 	CreateClient(ctx context.Context, c *oidc.Client, events ...Event) error
 	UpdateClient(ctx context.Context, c *oidc.Client, events ...Event) error
-	RemoveClient(ctx context.Context, id string, events ...Event) error
+	// RemoveClient ends the client's grants, interactions and consents with it, so
+	// that another client of the same id inherits nothing.
+	RemoveClient(ctx context.Context, id string, now time.Time, events ...Event) error
 }
 
 // Users are the people.
@@ -23,12 +25,16 @@ type Users interface {
 	User(ctx context.Context, id string) (*User, error)
 	// UserByLogin takes the login key.
 	UserByLogin(ctx context.Context, loginKey string) (*User, error)
+	// Users returns the users whose id is greater than after, by id, at most limit.
+	Users(ctx context.Context, after string, limit int) ([]*User, error)
 	// CreateUser fails with ErrExists if the login key or the id was ever taken.
 	CreateUser(ctx context.Context, u *User, events ...Event) error
 	// SetPasswordHash replaces the hash if it still is old, else ErrStale.
 	SetPasswordHash(ctx context.Context, userID, old, new string) error
 	// DisableUser disables the user and ends everything issued, in one transaction.
 	DisableUser(ctx context.Context, userID string, now time.Time, events ...Event) error
+	// EnableUser takes a disabling back. What it ended stays ended.
+	EnableUser(ctx context.Context, userID string, events ...Event) error
 	// RevokeUser ends everything that was issued to the user: sessions,
 	// interactions, codes, grants (offline too), known browsers. The epoch rises.
 	// A session named in except stays, with the new epoch.

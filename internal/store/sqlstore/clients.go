@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -42,8 +43,11 @@ func (s *Store) UpdateClient(ctx context.Context, c *oidc.Client, events ...stor
 }
 
 // RemoveClient implements store.Clients.
-func (s *Store) RemoveClient(ctx context.Context, id string, events ...store.Event) error {
+func (s *Store) RemoveClient(ctx context.Context, id string, now time.Time, events ...store.Event) error {
 	return s.update(ctx,
 		must(store.ErrNotFound, `DELETE FROM clients WHERE id = $1`, id),
+		exec(`DELETE FROM interactions WHERE client_id = $1`, id),
+		exec(`UPDATE grants SET revoked_at = $2 WHERE client_id = $1 AND revoked_at = 0`, id, ms(now)),
+		exec(`DELETE FROM consents WHERE client_id = $1`, id),
 		record(events))
 }

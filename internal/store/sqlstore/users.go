@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -34,6 +35,17 @@ func (s *Store) user(ctx context.Context, query, key string) (*store.User, error
 	return u, nil
 }
 
+// Users implements store.Users.
+func (s *Store) Users(ctx context.Context, after string, limit int) (list []*store.User, err error) {
+	err = s.rows(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id > $1 AND u.removed_at = 0 ORDER BY u.id LIMIT $2`,
+		[]any{after, limit}, func(r *sql.Rows) error {
+			u := &store.User{}
+			list = append(list, u)
+			return r.Scan(userFields(u)...)
+		})
+	return list, err
+}
+
 // CreateUser implements store.Users.
 func (s *Store) CreateUser(ctx context.Context, u *store.User, events ...store.Event) error {
 	return s.update(ctx,
@@ -56,6 +68,13 @@ func (s *Store) DisableUser(ctx context.Context, userID string, now time.Time, e
 	return s.update(ctx,
 		must(store.ErrNotFound, `UPDATE users SET disabled = 1 WHERE id = $1 AND removed_at = 0`, userID),
 		revoke(userID, ""),
+		record(events))
+}
+
+// EnableUser implements store.Users.
+func (s *Store) EnableUser(ctx context.Context, userID string, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `UPDATE users SET disabled = 0 WHERE id = $1 AND removed_at = 0`, userID),
 		record(events))
 }
 

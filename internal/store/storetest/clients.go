@@ -36,7 +36,7 @@ func clientUpdatedAndRemoved(w *world) {
 	_, err := w.Client(w.ctx, c.ID)
 	w.is("read none", err, store.ErrNotFound)
 	w.is("update none", w.UpdateClient(w.ctx, c), store.ErrNotFound)
-	w.is("remove none", w.RemoveClient(w.ctx, c.ID), store.ErrNotFound)
+	w.is("remove none", w.RemoveClient(w.ctx, c.ID, w.now), store.ErrNotFound)
 	w.must(w.CreateClient(w.ctx, c))
 	c.Name = "Shop"
 	w.must(w.UpdateClient(w.ctx, c))
@@ -45,7 +45,28 @@ func clientUpdatedAndRemoved(w *world) {
 	if got.Name != "Shop" {
 		w.Errorf("got name %q, want Shop", got.Name)
 	}
-	w.must(w.RemoveClient(w.ctx, c.ID))
+	w.must(w.RemoveClient(w.ctx, c.ID, w.now))
 	_, err = w.Client(w.ctx, c.ID)
 	w.is("read removed", err, store.ErrNotFound)
+}
+
+// removeClientLeavesNoHeir: whoever gets the id later gets nothing else.
+func removeClientLeavesNoHeir(w *world) {
+	c := &oidc.Client{ID: "shop"} // the client of every fixture
+	w.must(w.CreateClient(w.ctx, c))
+	w.must(w.CreateClient(w.ctx, &oidc.Client{ID: "other"}))
+	a := w.issued(w.user())
+	v := w.visit(a.user)
+	f := w.finish(v, false)
+	f.Consent = &store.Consent{UserID: a.user.ID, ClientID: "shop", Scope: []string{"openid"}, UpdatedAt: w.now, ClientHash: []byte{1}}
+	w.must(w.FinishInteraction(w.ctx, f))
+	w.must(w.RemoveClient(w.ctx, "other", w.now))
+	w.everythingLives(a)
+	w.must(w.RemoveClient(w.ctx, "shop", w.now))
+	w.must(w.CreateClient(w.ctx, c))
+	w.tokensEnded(a)
+	w.is("interaction", w.interactionErr(a.interaction), store.ErrNotFound)
+	w.is("session", w.sessionErr(a.session), nil)
+	_, err := w.Consent(w.ctx, a.user.ID, "shop")
+	w.is("consent", err, store.ErrNotFound)
 }

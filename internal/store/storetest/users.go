@@ -62,6 +62,45 @@ func removeUserForgets(w *world) {
 	w.count("events", len(events), 1)
 }
 
+func usersInPages(w *world) {
+	var want []string
+	for range 5 {
+		want = append(want, w.user().ID)
+	}
+	removed := w.user()
+	w.must(w.RemoveUser(w.ctx, removed.ID, w.now))
+	var got []string
+	after := ""
+	for _, size := range []int{2, 2, 1, 0} {
+		page, err := w.Users(w.ctx, after, 2)
+		w.must(err)
+		w.count("users of a page", len(page), size)
+		for _, u := range page {
+			got = append(got, u.ID)
+			after = u.ID
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		w.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func enableUserGivesNothingBack(w *world) {
+	a := w.issued(w.user())
+	w.must(w.DisableUser(w.ctx, a.user.ID, w.now))
+	w.must(w.EnableUser(w.ctx, a.user.ID))
+	w.everythingEnded(a)
+	u, err := w.User(w.ctx, a.user.ID)
+	w.must(err)
+	if u.Disabled || u.Epoch != 1 {
+		w.Errorf("got disabled %v, epoch %d; want false, 1", u.Disabled, u.Epoch)
+	}
+	w.everythingLives(w.issued(u))
+	w.is("unknown user", w.EnableUser(w.ctx, "nobody"), store.ErrNotFound)
+	w.must(w.RemoveUser(w.ctx, u.ID, w.now))
+	w.is("removed user", w.EnableUser(w.ctx, u.ID), store.ErrNotFound)
+}
+
 func createUserOneWinner(w *world) {
 	errs := race(func(i int) error {
 		return w.CreateUser(w.ctx, &store.User{ID: store.NewID(), Login: "mina", LoginKey: "mina", CreatedAt: w.now})
