@@ -13,6 +13,7 @@ import (
 
 // token is the token endpoint (RFC 6749 §3.2).
 func (s *server) token(w http.ResponseWriter, r *http.Request) error {
+	forScripts(w.Header())
 	if wait := s.guessRate.full(address(r)); wait > 0 {
 		return tooMany(wait)
 	}
@@ -33,6 +34,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 
 // userinfo is the UserInfo endpoint (OpenID Connect Core §5.3).
 func (s *server) userinfo(w http.ResponseWriter, r *http.Request) error {
+	forScripts(w.Header())
 	if wait := s.guessRate.full(address(r)); wait > 0 {
 		return tooMany(wait)
 	}
@@ -49,6 +51,24 @@ func (s *server) userinfo(w http.ResponseWriter, r *http.Request) error {
 		return s.bearerError(w, r, err)
 	}
 	return writeJSON(w, http.StatusOK, claims)
+}
+
+// forScripts lets scripts of any origin read the answer: single-page applications
+// are clients, too. Nothing here is decided by a cookie.
+func forScripts(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
+}
+
+// preflight says before a script asks that it may.
+func (s *server) preflight(w http.ResponseWriter, _ *http.Request) error {
+	h := w.Header()
+	forScripts(h)
+	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // machineError answers an error of the token endpoint as JSON (RFC 6749 §5.2).

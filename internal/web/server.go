@@ -84,6 +84,8 @@ func (s *server) routes() *http.ServeMux {
 		{"POST " + s.base + "/token", s.token},
 		{"GET " + s.base + "/userinfo", s.userinfo},
 		{"POST " + s.base + "/userinfo", s.userinfo},
+		{"OPTIONS " + s.base + "/token", s.preflight},
+		{"OPTIONS " + s.base + "/userinfo", s.preflight},
 		{"GET " + s.base + "/end_session", s.endSession},
 		{"POST " + s.base + "/end_session", s.formToQuery},
 		{"POST " + s.base + "/end_session/confirm", s.confirmEndSession},
