@@ -5,7 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
 
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/store"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
@@ -29,6 +36,58 @@ func checkInstalled(ctx context.Context, path string) error {
 		return fmt.Errorf("%s is the database of a \"sallyport dev\", and stays that: \"sallyport init\" makes another", path)
 	case mode != installedMark:
 		return fmt.Errorf("the database %s was not made by \"sallyport init\"", path)
+	}
+	return nil
+}
+
+// openInstallation opens the database of an installation for an operator's
+// command. The server may be running: it sees what changes at its next request.
+// The master key is not needed, and not read.
+func (c configFlag) openInstallation(ctx context.Context) (*sqlstore.Store, *admin.Admin, error) {
+	s, _, err := c.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkInstalled(ctx, s.Database); err != nil {
+		return nil, nil, err
+	}
+	db, err := sqlstore.Open(ctx, sqlstore.Config{Path: s.Database})
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, &admin.Admin{Store: db, Hasher: authn.NewHasher(authn.HasherConfig{}), Now: time.Now}, nil
+}
+
+// operate opens the installation, does something in it and closes it.
+func (c configFlag) operate(do func(ctx context.Context, db *sqlstore.Store, a *admin.Admin) error) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	db, a, err := c.openInstallation(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(plainStore(do(ctx, db, a)), db.Close())
+}
+
+// plainStore says what the store's sentinels mean to an operator.
+func plainStore(err error) error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%s: there is none", strings.TrimSuffix(err.Error(), ": "+store.ErrNotFound.Error()))
+	case errors.Is(err, store.ErrExists):
+		return fmt.Errorf("%s: is taken", strings.TrimSuffix(err.Error(), ": "+store.ErrExists.Error()))
+	}
+	return err
+}
+
+// yesFlag is asked for by what cannot be taken back.
+type yesFlag struct {
+	Yes bool `help:"Do it: this cannot be taken back."`
+}
+
+func (y yesFlag) check(what string) error {
+	if !y.Yes {
+		return fmt.Errorf("this %s, and cannot be taken back: say --yes to do it", what)
 	}
 	return nil
 }

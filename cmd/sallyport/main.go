@@ -11,11 +11,13 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Dev     devCommands `cmd:"" help:"Try it: a server with a fresh database, two users and a demo application, on this machine only."`
-	Init    initCmd     `cmd:"" help:"Make an installation: configuration, key file and database."`
-	Serve   serveCmd    `cmd:"" help:"Run the server."`
-	Config  configCmd   `cmd:"" help:"Show the effective configuration, or its reference."`
-	Version versionCmd  `cmd:"" help:"Print the version."`
+	Dev     devCommands    `cmd:"" help:"Try it: a server with a fresh database, two users and a demo application, on this machine only."`
+	Init    initCmd        `cmd:"" help:"Make an installation: configuration, key file and database."`
+	Serve   serveCmd       `cmd:"" help:"Run the server."`
+	Client  clientCommands `cmd:"" help:"Register applications. Works while the server runs."`
+	Key     keyCommands    `cmd:"" help:"Look at the signing keys."`
+	Config  configCmd      `cmd:"" help:"Show the effective configuration, or its reference."`
+	Version versionCmd     `cmd:"" help:"Print the version."`
 }
 
 type versionCmd struct{}

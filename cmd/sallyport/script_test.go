@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the manual. Each script has two free addresses, $ADDRESS and
 // $PRIVATE, and the commands "ready URL", which waits for a 200, and "get URL",
-// whose body is stdout.
+// whose body is stdout, after redirects; it wants a 200, "! get" another answer.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -50,10 +51,15 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s does not become ready", args[0])
 }
 
-func scriptGet(ts *testscript.TestScript, _ bool, args []string) {
-	resp, err := http.Get(args[0])
+func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
+	jar, err := cookiejar.New(nil)
+	ts.Check(err)
+	resp, err := (&http.Client{Jar: jar}).Get(args[0])
 	ts.Check(err)
 	defer resp.Body.Close()
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
+	if (resp.StatusCode == http.StatusOK) == neg {
+		ts.Fatalf("%s: got %d", args[0], resp.StatusCode)
+	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/keys"
-	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
@@ -72,20 +71,6 @@ func (a *Admin) AddTOTP(ctx context.Context, userID string) (secret []byte, code
 		return nil, nil, err
 	}
 	return secret, codes, a.Store.ReplaceRecoveryCodes(ctx, set, hashes, a.event("recovery.replaced", userID, set.ID))
-}
-
-// AddClient registers a client and returns its secret, "" for a public one. The
-// secret is not shown again.
-func (a *Admin) AddClient(ctx context.Context, c *oidc.Client) (secret string, err error) {
-	if !c.Public() {
-		var hash []byte
-		secret, hash = store.NewSecret()
-		c.SecretHashes = [][]byte{hash}
-	}
-	if err := c.Validate(); err != nil {
-		return "", fmt.Errorf("client %q: %w", c.ID, err)
-	}
-	return secret, a.Store.CreateClient(ctx, c, store.Event{At: a.Now(), Type: "client.created", ClientID: c.ID, Detail: c.Preset})
 }
 
 func (a *Admin) event(kind, userID, detail string) store.Event {

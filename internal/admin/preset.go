@@ -38,3 +38,23 @@ func Tutorial(id, name, redirectURI string) *oidc.Client {
 		SkipConsent:          true,
 	}
 }
+
+// SPA is an application that is nothing but script in a browser: it has no
+// secret, must use PKCE, and its refresh tokens rotate.
+func SPA(id, name string, redirectURIs ...string) *oidc.Client {
+	c := Web(id, name, redirectURIs...)
+	c.Preset, c.AuthMethod = "spa", oidc.AuthNone
+	c.ResponseModes = []string{oidc.ResponseModeQuery}
+	c.Scopes = []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail}
+	return c
+}
+
+// Native is an application on a phone or desktop. Whatever else is on the machine
+// can pass for it, so the user is asked each time (RFC 8252 §8.6).
+func Native(id, name string, redirectURIs ...string) *oidc.Client {
+	c := Web(id, name, redirectURIs...)
+	c.Preset, c.AuthMethod = "native", oidc.AuthNone
+	c.ResponseModes = []string{oidc.ResponseModeQuery}
+	c.NativeApp, c.SkipConsent = true, false
+	return c
+}

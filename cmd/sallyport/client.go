@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+)
+
+type clientCommands struct {
+	Add          clientAddCmd    `cmd:"" help:"Register an application; prints its secret, once."`
+	List         clientListCmd   `cmd:"" help:"List the applications."`
+	Show         clientShowCmd   `cmd:"" help:"Show all fields of one."`
+	RotateSecret clientRotateCmd `cmd:"" help:"Give one a new secret; prints it, once."`
+	Remove       clientRemoveCmd `cmd:"" help:"Forget one, and end what was issued to it."`
+}
+
+type clientAddCmd struct {
+	configFlag
+	outputFlag
+	ID                    string   `arg:"" help:"The client_id: letters, digits, - and _."`
+	Preset                string   `default:"web" enum:"web,spa,native,tutorial" help:"Where its fields begin: web (a server that keeps a secret), spa (script in a browser), native (phone or desktop), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
+	Name                  string   `help:"What people see; the id if empty."`
+	RedirectURI           []string `name:"redirect-uri" required:"" placeholder:"URI" help:"Where answers may go. May be repeated."`
+	PostLogoutRedirectURI []string `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
+	MinLevel              int      `placeholder:"LEVEL" help:"The floor under the policy: 1 or 2 factors."`
+	AskConsent            bool     `help:"Ask people whether they allow it: for applications that are not your own."`
+}
+
+// addedClient is what is printed once.
+type addedClient struct {
+	shownClient
+	Secret string `json:"client_secret,omitempty"`
+}
+
+// shownClient is a client without what its secret is checked by.
+type shownClient struct {
+	*oidc.Client
+	Secrets  int      `json:"secrets"` // how many are good
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func shown(c *oidc.Client) shownClient {
+	without := *c
+	without.SecretHashes = nil
+	return shownClient{&without, len(c.SecretHashes), warnings(c)}
+}
+
+// Run registers the client.
+func (c *clientAddCmd) Run() error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		secret, err := a.AddClient(ctx, client)
+		if err != nil {
+			return fmt.Errorf("client %q: %w", c.ID, err)
+		}
+		added := addedClient{shown(client), secret}
+		return c.print(os.Stdout, added, func(w io.Writer) error {
+			if err := added.print(w); err != nil {
+				return err
+			}
+			return printSecret(w, secret)
+		})
+	})
+}
+
+// client is the preset with what the flags change in it.
+func (c *clientAddCmd) client() (*oidc.Client, error) {
+	name := c.Name
+	if name == "" {
+		name = c.ID
+	}
+	var made *oidc.Client
+	switch c.Preset {
+	case "web":
+		made = admin.Web(c.ID, name, c.RedirectURI...)
+	case "spa":
+		made = admin.SPA(c.ID, name, c.RedirectURI...)
+	case "native":
+		made = admin.Native(c.ID, name, c.RedirectURI...)
+	case "tutorial":
+		if len(c.RedirectURI) != 1 {
+			return nil, errors.New("the preset tutorial has one redirect URI")
+		}
+		made = admin.Tutorial(c.ID, name, c.RedirectURI[0])
+	}
+	made.PostLogoutRedirectURIs = c.PostLogoutRedirectURI
+	if c.MinLevel != 0 {
+		made.MinLevel = oidc.Level(c.MinLevel)
+	}
+	if made.MinLevel > oidc.Level2FA || made.MinLevel < oidc.Level1FA {
+		return nil, errors.New("--min-level must be 1 or 2: nothing that is there yet proves more")
+	}
+	if c.AskConsent {
+		made.SkipConsent = false
+	}
+	return made, nil
+}
+
+func printSecret(w io.Writer, secret string) error {
+	if secret == "" {
+		_, err := fmt.Fprintln(w, "\nIt has no secret: it is public, and must use PKCE.")
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nclient_secret  %s\n               shown now and never again\n", secret)
+	return err
+}
+
+// print writes every field that says something.
+func (s shownClient) print(w io.Writer) error {
+	c := s.Client
+	method := c.AuthMethod
+	if method == "" {
+		method = oidc.AuthBasic
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range []struct{ name, value string }{
+		{"client_id", c.ID}, {"name", c.Name}, {"preset", c.Preset}, {"warning", strings.Join(s.Warnings, "; ")},
+		{"redirect_uris", strings.Join(c.RedirectURIs, " ")}, {"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
+		{"authentication", method}, {"secrets", fmt.Sprint(s.Secrets)},
+		{"grant_types", strings.Join(c.GrantTypes, " ")}, {"response_modes", strings.Join(c.ResponseModes, " ")},
+		{"scopes", strings.Join(c.Scopes, " ")}, {"default_scope", strings.Join(c.DefaultScope, " ")},
+		{"min_level", fmt.Sprint(int(c.MinLevel))}, {"asks_consent", yesNo(!c.SkipConsent)},
+		{"requires_pkce", yesNo(!c.InsecureOptionalPKCE)}, {"native_app", yesNo(c.NativeApp)}, {"disabled", yesNo(c.Disabled)},
+	} {
+		if line.value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", line.name, line.value)
+		}
+	}
+	return t.Flush()
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// warnings are what an operator should know about a client at a glance.
+func warnings(c *oidc.Client) (list []string) {
+	if c.Preset == "tutorial" {
+		list = append(list, "tutorial: takes any access token as proof, for trying out")
+	}
+	if c.InsecureOptionalPKCE {
+		list = append(list, "may leave PKCE out")
+	}
+	if len(c.SecretHashes) > 1 {
+		list = append(list, "an old secret is still good")
+	}
+	if c.Disabled {
+		list = append(list, "disabled")
+	}
+	return list
+}
+
+type clientListCmd struct {
+	configFlag
+	outputFlag
+}
+
+// Run lists the clients.
+func (c *clientListCmd) Run() error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
+		clients, err := db.Clients(ctx)
+		if err != nil {
+			return err
+		}
+		list := []shownClient{}
+		for _, client := range clients {
+			list = append(list, shown(client))
+		}
+		return c.print(os.Stdout, list, func(w io.Writer) error {
+			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "CLIENT_ID\tNAME\tPRESET\tLEVEL\tWARNING")
+			for _, l := range list {
+				fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", l.ID, l.Name, l.Preset, l.MinLevel, strings.Join(l.Warnings, "; "))
+			}
+			return t.Flush()
+		})
+	})
+}
+
+type clientShowCmd struct {
+	configFlag
+	outputFlag
+	ID string `arg:"" help:"The client_id."`
+}
+
+// Run shows the client.
+func (c *clientShowCmd) Run() error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
+		client, err := db.Client(ctx, c.ID)
+		if err != nil {
+			return fmt.Errorf("client %q: %w", c.ID, err)
+		}
+		s := shown(client)
+		return c.print(os.Stdout, s, s.print)
+	})
+}
+
+type clientRotateCmd struct {
+	configFlag
+	outputFlag
+	ID      string `arg:"" help:"The client_id."`
+	KeepOld bool   `xor:"old" help:"Let the newest old secret be good beside the new one, until --end-old."`
+	EndOld  bool   `xor:"old" help:"Make no new secret; end all but the newest."`
+}
+
+// Run rotates the secret.
+func (c *clientRotateCmd) Run() error {
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		if c.EndOld {
+			return a.EndOldSecrets(ctx, c.ID)
+		}
+		secret, err := a.RotateSecret(ctx, c.ID, c.KeepOld)
+		if err != nil {
+			return err
+		}
+		rotated := map[string]string{"client_id": c.ID, "client_secret": secret}
+		return c.print(os.Stdout, rotated, func(w io.Writer) error { return printSecret(w, secret) })
+	})
+}
+
+type clientRemoveCmd struct {
+	configFlag
+	yesFlag
+	ID string `arg:"" help:"The client_id."`
+}
+
+// Run removes the client.
+func (c *clientRemoveCmd) Run() error {
+	if err := c.check("ends the tokens of " + c.ID + " and forgets it"); err != nil {
+		return err
+	}
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error { return a.RemoveClient(ctx, c.ID) })
+}

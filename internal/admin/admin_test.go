@@ -1,0 +1,119 @@
+package admin_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+)
+
+func newAdmin(t *testing.T) (*admin.Admin, *sqlstore.Store) {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &admin.Admin{Store: db, Hasher: authn.NewHasher(authn.HasherConfig{}), Now: time.Now}, db
+}
+
+// secrets says which of some secrets are good for a client.
+func secrets(t *testing.T, db *sqlstore.Store, id string, of ...string) (good []bool) {
+	t.Helper()
+	c, err := db.Client(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range of {
+		good = append(good, slices.ContainsFunc(c.SecretHashes, func(h []byte) bool { return string(h) == string(store.HashSecret(secret)) }))
+	}
+	return good
+}
+
+// TestRotateSecret: at once, or with a time in which both are good.
+func TestRotateSecret(t *testing.T) {
+	t.Parallel()
+	a, db := newAdmin(t)
+	first, err := a.AddClient(t.Context(), admin.Web("shop", "Shop", "https://shop.example.com/cb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotate := func(keepOld bool) string {
+		t.Helper()
+		secret, err := a.RotateSecret(t.Context(), "shop", keepOld)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	want := func(when string, of []string, want ...bool) {
+		t.Helper()
+		if got := secrets(t, db, "shop", of...); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", when, got, want)
+		}
+	}
+	second := rotate(false)
+	want("at once", []string{first, second}, false, true)
+	third := rotate(true)
+	want("with the old one", []string{first, second, third}, false, true, true)
+	fourth := rotate(true)
+	want("again", []string{second, third, fourth}, false, true, true)
+	if err := a.EndOldSecrets(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	want("ended", []string{third, fourth}, false, true)
+	if err := a.EndOldSecrets(t.Context(), "shop"); err == nil {
+		t.Error("there was an old secret to end")
+	}
+	if _, err := a.AddClient(t.Context(), admin.SPA("spa", "SPA", "https://spa.example.com/cb")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.RotateSecret(t.Context(), "spa", false); err == nil {
+		t.Error("a public client got a secret")
+	}
+	for _, err := range []error{a.EndOldSecrets(t.Context(), "none"), a.RemoveClient(t.Context(), "none")} {
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("got %v, want %v", err, store.ErrNotFound)
+		}
+	}
+}
+
+// TestPresets: each passes validation, and what is public has no secret, PKCE
+// and, where others can pass for it, consent.
+func TestPresets(t *testing.T) {
+	t.Parallel()
+	a, _ := newAdmin(t)
+	for _, c := range []struct {
+		client          *oidc.Client
+		public, consent bool
+		level           oidc.Level
+	}{
+		{admin.Web("web", "Web", "https://a.example/cb"), false, false, oidc.Level1FA},
+		{admin.SPA("spa", "SPA", "https://a.example/cb"), true, false, oidc.Level1FA},
+		{admin.Native("native", "Native", "http://127.0.0.1/cb", "com.example.app:/cb"), true, true, oidc.Level1FA},
+		{admin.Tutorial("tutorial", "Tutorial", "http://localhost:8000/cb"), false, false, oidc.Level2FA},
+	} {
+		secret, err := a.AddClient(t.Context(), c.client)
+		if err != nil {
+			t.Errorf("%s: %v", c.client.ID, err)
+		}
+		got := c.client
+		if (secret == "") != c.public || got.Public() != c.public || got.SkipConsent == c.consent || got.MinLevel != c.level || got.Preset != got.ID {
+			t.Errorf("got secret %t and %+v", secret != "", got)
+		}
+		if got.InsecureOptionalPKCE != (got.ID == "tutorial") {
+			t.Errorf("%s: PKCE optional: %v", got.ID, got.InsecureOptionalPKCE)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// AddClient registers a client and returns its secret, "" for a public one. The
+// secret is not shown again. store.ErrExists if the id is taken.
+func (a *Admin) AddClient(ctx context.Context, c *oidc.Client) (secret string, err error) {
+	if !c.Public() {
+		var hash []byte
+		secret, hash = store.NewSecret()
+		c.SecretHashes = [][]byte{hash}
+	}
+	if err := c.Validate(); err != nil {
+		return "", fmt.Errorf("client %q: %w", c.ID, err)
+	}
+	return secret, a.Store.CreateClient(ctx, c, store.Event{At: a.Now(), Type: "client.created", ClientID: c.ID, Detail: c.Preset})
+}
+
+// RotateSecret gives a client a new secret and returns it; it is not shown again.
+// The one before stays good beside it if keepOld is set, and everything older
+// ends. store.ErrNotFound if there is no such client; an error for a public one.
+// Of two who rotate at once the later one's secret is the client's.
+func (a *Admin) RotateSecret(ctx context.Context, id string, keepOld bool) (secret string, err error) {
+	c, err := a.Store.Client(ctx, id)
+	if err != nil {
+		return "", fmt.Errorf("client %q: %w", id, err)
+	}
+	if c.Public() {
+		return "", fmt.Errorf("client %q is public and has no secret", id)
+	}
+	secret, hash := store.NewSecret()
+	hashes := [][]byte{hash}
+	if keepOld && len(c.SecretHashes) > 0 {
+		hashes = append(hashes, c.SecretHashes[0])
+	}
+	c.SecretHashes = hashes
+	detail := "the old one ended"
+	if keepOld {
+		detail = "the old one stays"
+	}
+	return secret, a.Store.UpdateClient(ctx, c, store.Event{At: a.Now(), Type: "client.secret.rotated", ClientID: id, Detail: detail})
+}
+
+// EndOldSecrets ends all secrets of a client but its newest.
+func (a *Admin) EndOldSecrets(ctx context.Context, id string) error {
+	c, err := a.Store.Client(ctx, id)
+	if err != nil {
+		return fmt.Errorf("client %q: %w", id, err)
+	}
+	if len(c.SecretHashes) < 2 {
+		return fmt.Errorf("client %q has no old secret", id)
+	}
+	c.SecretHashes = c.SecretHashes[:1]
+	return a.Store.UpdateClient(ctx, c, store.Event{At: a.Now(), Type: "client.secret.ended", ClientID: id})
+}
+
+// RemoveClient forgets a client and ends what was issued to it.
+func (a *Admin) RemoveClient(ctx context.Context, id string) error {
+	err := a.Store.RemoveClient(ctx, id, a.Now(), store.Event{At: a.Now(), Type: "client.removed", ClientID: id})
+	if err != nil {
+		return fmt.Errorf("client %q: %w", id, err)
+	}
+	return nil
+}
