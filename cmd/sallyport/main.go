@@ -15,6 +15,7 @@ type commands struct {
 	Init    initCmd        `cmd:"" help:"Make an installation: configuration, key file and database."`
 	Serve   serveCmd       `cmd:"" help:"Run the server."`
 	Client  clientCommands `cmd:"" help:"Register applications. Works while the server runs."`
+	User    userCommands   `cmd:"" help:"Register people. Works while the server runs."`
 	Key     keyCommands    `cmd:"" help:"Look at the signing keys."`
 	Config  configCmd      `cmd:"" help:"Show the effective configuration, or its reference."`
 	Version versionCmd     `cmd:"" help:"Print the version."`

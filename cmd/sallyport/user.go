@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+)
+
+type userCommands struct {
+	Add     userAddCmd     `cmd:"" help:"Register somebody; reads the password without showing it."`
+	List    userListCmd    `cmd:"" help:"List everybody."`
+	Show    userShowCmd    `cmd:"" help:"Show one."`
+	Disable userDisableCmd `cmd:"" help:"Let one sign in no more, and end what was issued."`
+	Enable  userEnableCmd  `cmd:"" help:"Take that back; what ended stays ended."`
+	Remove  userRemoveCmd  `cmd:"" help:"Forget one. The login is never given to another."`
+}
+
+type userAddCmd struct {
+	configFlag
+	outputFlag
+	Login  string `arg:"" help:"What one signs in with; letters and digits of one script."`
+	Name   string `help:"What is shown of one, and told to applications."`
+	Email  string `help:"Told to applications, as not verified."`
+	Locale string `help:"en, ko or empty." enum:",en,ko" default:""`
+}
+
+// Run registers the user.
+func (c *userAddCmd) Run() error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, a *admin.Admin) error {
+		if err := mustBeFree(ctx, db, c.Login); err != nil {
+			return err
+		}
+		password, err := readNewPassword(os.Stdin, os.Stderr)
+		if err != nil {
+			return err
+		}
+		u, err := a.AddUser(ctx, admin.NewUser{Login: c.Login, Name: c.Name, Email: c.Email, Locale: c.Locale, Password: password})
+		if err != nil {
+			return fmt.Errorf("user %q: %w", c.Login, err)
+		}
+		s := shownUser(u, nil)
+		return c.print(os.Stdout, s, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%s can sign in now, and is asked to set up a second factor then.\n", u.Login)
+			return err
+		})
+	})
+}
+
+// mustBeFree spares the operator a password for a login that cannot be.
+func mustBeFree(ctx context.Context, db *sqlstore.Store, login string) error {
+	key, err := authn.LoginKey(login)
+	if err != nil {
+		return err
+	}
+	switch _, err := db.UserByLogin(ctx, key); {
+	case err == nil:
+		return fmt.Errorf("user %q: %w", login, store.ErrExists)
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	return nil
+}
+
+// userView is what an operator sees of a user.
+type userView struct {
+	ID             string     `json:"sub"`
+	Login          string     `json:"login"`
+	Name           string     `json:"name,omitempty"`
+	Email          string     `json:"email,omitempty"`
+	EmailVerified  bool       `json:"email_verified"`
+	Locale         string     `json:"locale,omitempty"`
+	HasPassword    bool       `json:"has_password"`
+	MayEnroll      bool       `json:"may_enroll"`
+	Disabled       bool       `json:"disabled"`
+	CreatedAt      time.Time  `json:"created_at"`
+	Authenticators []authView `json:"authenticators,omitempty"`
+}
+
+type authView struct {
+	ID         string     `json:"id"`
+	Kind       string     `json:"kind"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	CodesLeft  int        `json:"codes_left,omitempty"`
+	Disabled   bool       `json:"disabled,omitempty"`
+}
+
+func shownUser(u *store.User, list []store.Authenticator) userView {
+	v := userView{
+		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Locale: u.Locale,
+		HasPassword: u.PasswordHash != "", MayEnroll: u.MayEnroll, Disabled: u.Disabled, CreatedAt: u.CreatedAt,
+	}
+	for _, a := range list {
+		shown := authView{ID: a.ID, Kind: string(a.Kind), CreatedAt: a.CreatedAt, CodesLeft: a.CodesLeft, Disabled: a.Disabled}
+		if !a.LastUsedAt.IsZero() {
+			shown.LastUsedAt = &a.LastUsedAt
+		}
+		v.Authenticators = append(v.Authenticators, shown)
+	}
+	return v
+}
+
+// state is a user in one word.
+func (v userView) state() string {
+	switch {
+	case v.Disabled:
+		return "disabled"
+	case v.MayEnroll:
+		return "no second factor yet"
+	}
+	return "active"
+}
+
+type userListCmd struct {
+	configFlag
+	outputFlag
+}
+
+// Run lists the users, the oldest first.
+func (c *userListCmd) Run() error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
+		list, err := allUsers(ctx, db)
+		if err != nil {
+			return err
+		}
+		return c.print(os.Stdout, list, func(w io.Writer) error {
+			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "LOGIN\tNAME\tSTATE\tCREATED")
+			for _, u := range list {
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", u.Login, u.Name, u.state(), u.CreatedAt.Format(time.DateOnly))
+			}
+			return t.Flush()
+		})
+	})
+}
+
+func allUsers(ctx context.Context, db *sqlstore.Store) ([]userView, error) {
+	const page = 500
+	list, after := []userView{}, ""
+	for {
+		users, err := db.Users(ctx, after, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range users {
+			list, after = append(list, shownUser(u, nil)), u.ID
+		}
+		if len(users) < page {
+			return list, nil
+		}
+	}
+}
+
+// loginArg names a user.
+type loginArg struct {
+	Login string `arg:"" help:"The user's login."`
+}
+
+func (l loginArg) find(ctx context.Context, a *admin.Admin) (*store.User, error) {
+	u, err := a.UserByLogin(ctx, l.Login)
+	if err != nil {
+		return nil, fmt.Errorf("user %q: %w", l.Login, err)
+	}
+	return u, nil
+}
+
+type userShowCmd struct {
+	configFlag
+	outputFlag
+	loginArg
+}
+
+// Run shows the user.
+func (c *userShowCmd) Run() error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, a *admin.Admin) error {
+		u, err := c.find(ctx, a)
+		if err != nil {
+			return err
+		}
+		list, err := db.Authenticators(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		v := shownUser(u, list)
+		return c.print(os.Stdout, v, v.print)
+	})
+}
+
+func (v userView) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range []struct{ name, value string }{
+		{"login", v.Login}, {"sub", v.ID}, {"name", v.Name}, {"email", v.Email}, {"locale", v.Locale}, {"state", v.state()},
+		{"password", yesNo(v.HasPassword)}, {"may_enroll", yesNo(v.MayEnroll)}, {"created", v.CreatedAt.Format(time.RFC3339)},
+	} {
+		if line.value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", line.name, line.value)
+		}
+	}
+	for _, a := range v.Authenticators {
+		fmt.Fprintf(t, "authenticator\t%s\n", a.text())
+	}
+	return t.Flush()
+}
+
+func (a authView) text() string {
+	parts := []string{a.Kind, "since " + a.CreatedAt.Format(time.DateOnly)}
+	if a.Kind == string(store.KindRecovery) {
+		parts = append(parts, fmt.Sprintf("%d codes left", a.CodesLeft))
+	}
+	if a.LastUsedAt != nil {
+		parts = append(parts, "last used "+a.LastUsedAt.Format(time.RFC3339))
+	}
+	if a.Disabled {
+		parts = append(parts, "disabled")
+	}
+	return strings.Join(parts, ", ")
+}
+
+type userDisableCmd struct {
+	configFlag
+	loginArg
+}
+
+// Run disables the user.
+func (c *userDisableCmd) Run() error { return c.with((*admin.Admin).DisableUser, c.configFlag) }
+
+type userEnableCmd struct {
+	configFlag
+	loginArg
+}
+
+// Run enables the user.
+func (c *userEnableCmd) Run() error { return c.with((*admin.Admin).EnableUser, c.configFlag) }
+
+type userRemoveCmd struct {
+	configFlag
+	yesFlag
+	loginArg
+}
+
+// Run removes the user.
+func (c *userRemoveCmd) Run() error {
+	if err := c.check("ends all that was issued to " + c.Login + " and forgets the person"); err != nil {
+		return err
+	}
+	return c.with((*admin.Admin).RemoveUser, c.configFlag)
+}
+
+// with does something to the user.
+func (l loginArg) with(do func(*admin.Admin, context.Context, string) error, c configFlag) error {
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		u, err := l.find(ctx, a)
+		if err != nil {
+			return err
+		}
+		return do(a, ctx, u.ID)
+	})
+}

@@ -1,0 +1,39 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// UserByLogin finds a user by what is signed in with, in any spelling that is
+// the same. store.ErrNotFound if there is none.
+func (a *Admin) UserByLogin(ctx context.Context, login string) (*store.User, error) {
+	key, err := authn.LoginKey(login)
+	if err != nil {
+		return nil, err
+	}
+	return a.Store.UserByLogin(ctx, key)
+}
+
+// DisableUser ends everything that was issued to a user, who cannot sign in until
+// EnableUser. store.ErrNotFound if there is no such user; so for all that follow.
+func (a *Admin) DisableUser(ctx context.Context, id string) error {
+	return a.Store.DisableUser(ctx, id, a.Now(), a.event("user.disabled", id, ""))
+}
+
+// EnableUser lets a user sign in again, with the authenticators of before.
+func (a *Admin) EnableUser(ctx context.Context, id string) error {
+	return a.Store.EnableUser(ctx, id, a.event("user.enabled", id, ""))
+}
+
+// RemoveUser ends everything and forgets the person; neither login nor subject
+// are given to another.
+func (a *Admin) RemoveUser(ctx context.Context, id string) error {
+	if err := a.Store.RemoveUser(ctx, id, a.Now(), a.event("user.removed", id, "")); err != nil {
+		return fmt.Errorf("remove user: %w", err)
+	}
+	return nil
+}
