@@ -343,7 +343,9 @@ func TestFailedStoreEndsTheProcess(t *testing.T) {
 			t.Errorf("%s: got %d %q", path, status, body)
 		}
 	}
-	if err := r.serve(t.Context()); err == nil || !strings.Contains(err.Error(), "disk full") {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := r.serve(ctx); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("got %v, want the reason", err)
 	}
 }
