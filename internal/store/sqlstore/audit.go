@@ -25,7 +25,7 @@ func record(events []store.Event) step {
 
 // Events implements store.Audit.
 func (s *Store) Events(ctx context.Context, limit int) (list []store.Event, err error) {
-	err = s.rows(ctx, `SELECT at, type, user_id, client_id, session, interaction, address, request_id, detail
+	err = s.read(ctx, `SELECT at, type, user_id, client_id, session, interaction, address, request_id, detail
 		FROM audit ORDER BY id DESC LIMIT $1`, []any{limit}, func(r *sql.Rows) error {
 		var e store.Event
 		err := r.Scan(at{&e.At}, &e.Type, &e.UserID, &e.ClientID, &e.Session, &e.Interaction, &e.Address, &e.RequestID, &e.Detail)

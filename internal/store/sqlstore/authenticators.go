@@ -10,7 +10,7 @@ import (
 
 // Authenticators implements store.Authenticators.
 func (s *Store) Authenticators(ctx context.Context, userID string) (list []store.Authenticator, err error) {
-	err = s.rows(ctx, `SELECT a.id, a.user_id, a.kind, a.name, a.secret, a.last_step, a.disabled, a.created_at, a.last_used_at,
+	err = s.read(ctx, `SELECT a.id, a.user_id, a.kind, a.name, a.secret, a.last_step, a.disabled, a.created_at, a.last_used_at,
 			(SELECT count(*) FROM recovery_codes c WHERE c.authenticator_id = a.id AND c.used_at = 0)
 		FROM authenticators a WHERE a.user_id = $1 ORDER BY a.id`, []any{userID}, func(r *sql.Rows) error {
 		var a store.Authenticator

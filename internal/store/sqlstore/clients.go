@@ -20,7 +20,7 @@ func (s *Store) Client(ctx context.Context, id string) (*oidc.Client, error) {
 
 // Clients implements store.Clients.
 func (s *Store) Clients(ctx context.Context) (list []*oidc.Client, err error) {
-	err = s.rows(ctx, `SELECT body FROM clients ORDER BY id`, nil, func(r *sql.Rows) error {
+	err = s.read(ctx, `SELECT body FROM clients ORDER BY id`, nil, func(r *sql.Rows) error {
 		c := &oidc.Client{}
 		list = append(list, c)
 		return r.Scan(fromJSON{c})

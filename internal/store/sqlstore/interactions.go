@@ -83,7 +83,7 @@ func (s *Store) RefuseInteraction(ctx context.Context, id string, version int64,
 // "sallyport dev code" alone; store.ErrNotFound if there is none.
 func (s *Store) Enrolling(ctx context.Context, userID string) (*store.Enrolling, error) {
 	var latest *store.Enrolling
-	err := s.rows(ctx, `SELECT progress FROM interactions ORDER BY id`, nil, func(r *sql.Rows) error {
+	err := s.read(ctx, `SELECT progress FROM interactions ORDER BY id`, nil, func(r *sql.Rows) error {
 		var p store.Progress
 		err := r.Scan(fromJSON{&p})
 		if p.Enrolling != nil && p.Enrolling.UserID == userID {

@@ -9,7 +9,7 @@ import (
 
 // SigningKeys implements store.Keys, the newest first.
 func (s *Store) SigningKeys(ctx context.Context) (list []store.SigningKey, err error) {
-	err = s.rows(ctx, `SELECT id, alg, sealed, created_at FROM signing_keys ORDER BY created_at DESC, id DESC`, nil, func(r *sql.Rows) error {
+	err = s.read(ctx, `SELECT id, alg, sealed, created_at FROM signing_keys ORDER BY created_at DESC, id DESC`, nil, func(r *sql.Rows) error {
 		var k store.SigningKey
 		err := r.Scan(&k.ID, &k.Alg, &k.Sealed, at{&k.CreatedAt})
 		list = append(list, k)

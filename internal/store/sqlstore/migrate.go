@@ -33,8 +33,8 @@ var sqliteDialect = dialect{goose.DialectSQLite3, strings.NewReplacer(
 	"{{keyed}}", "STRICT, WITHOUT ROWID",
 )}
 
-// migrate brings the tables up to date. Processes that do so at once take turns.
-func migrate(ctx context.Context, path string) error {
+// migrateSQLite brings the tables up to date. Processes that do so at once take turns.
+func migrateSQLite(ctx context.Context, path string) error {
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
 		return fmt.Errorf("sqlstore: lock for migration: %w", err)

@@ -13,7 +13,7 @@ import (
 // together.
 func (s *Store) Session(ctx context.Context, id string, secretHash []byte, now time.Time) (*store.Session, error) {
 	found := &store.Session{}
-	err := s.rows(ctx, `SELECT s.id, s.secret_hash, s.user_id, s.user_epoch, s.version, s.created_at, s.last_seen_at, s.expires_at, p.body
+	err := s.read(ctx, `SELECT s.id, s.secret_hash, s.user_id, s.user_epoch, s.version, s.created_at, s.last_seen_at, s.expires_at, p.body
 		FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN proofs p ON p.session_id = s.id
 		WHERE s.id = $1 AND s.secret_hash = $2 AND s.expires_at > $3 AND u.epoch = s.user_epoch AND u.disabled = 0
 		ORDER BY p.seq`,

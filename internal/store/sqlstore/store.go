@@ -12,12 +12,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -33,9 +27,7 @@ type Config struct {
 // Store is a database. It is safe for concurrent use. Every write fails once one
 // commit has failed: see Failed.
 type Store struct {
-	*writer
-	db    *sql.DB // for reading
-	reads statements
+	database
 
 	sweeping sync.Mutex
 	swept    string // the last grant that a sweep has looked at; under sweeping
@@ -43,68 +35,45 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
+// database is where verbs and queries run.
+type database interface {
+	// write runs a verb and returns when it is durable.
+	write(ctx context.Context, l lane, do step) error
+	// read calls scan for each row of a query. A context that has ended is noticed
+	// before the query.
+	read(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error
+	close() error
+
+	// Commits returns how many transactions were committed since Open.
+	Commits() int64
+	// Writes returns how many verbs were committed in them.
+	Writes() int64
+	// Failed is closed when a commit has failed and nothing more can be written:
+	// the process should end, and Err says why.
+	Failed() <-chan struct{}
+	// Err is nil, or the reason why Failed is closed.
+	Err() error
+}
+
 // Open opens the database and brings its tables up to date. ctx bounds the
 // opening only.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Path == "" {
 		return nil, errors.New("sqlstore: the path of the database is missing")
 	}
-	return open(ctx, "sqlite", c.Path)
-}
-
-func open(ctx context.Context, driver, path string) (*Store, error) {
-	path, err := touch(path)
-	if err != nil {
-		return nil, fmt.Errorf("sqlstore: %w", err)
-	}
-	if err := migrate(ctx, path); err != nil {
-		return nil, err
-	}
-	write, err := sql.Open(driver, dsn(path, "synchronous(FULL)", "fullfsync(1)"))
-	if err != nil {
-		return nil, fmt.Errorf("sqlstore: open: %w", err)
-	}
-	w, err := newWriter(ctx, write)
+	db, err := openSQLite(ctx, "sqlite", c.Path)
 	if err != nil {
 		return nil, err
 	}
-	read, err := sql.Open(driver, dsn(path, "query_only(1)"))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("sqlstore: open: %w", err), w.close())
-	}
-	readers := max(4, runtime.GOMAXPROCS(0))
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
-	return &Store{writer: w, db: read, reads: statements{db: read}}, nil
-}
-
-// touch makes the file before SQLite would, which knows no mode.
-func touch(path string) (absolute string, err error) {
-	if absolute, err = filepath.Abs(path); err != nil {
-		return "", err
-	}
-	f, err := os.OpenFile(absolute, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", err
-	}
-	return absolute, f.Close()
-}
-
-// dsn is the data source name. A write transaction takes the lock when it begins,
-// so that it never has to wait for one while it holds another.
-func dsn(path string, pragmas ...string) string {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": append(pragmas,
-		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(MEMORY)")}
-	path = "/" + strings.TrimPrefix(filepath.ToSlash(path), "/") // "/C:/…", too
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	return &Store{database: db}, nil
 }
 
 // Close lets the writes that wait have their turn and closes the database.
 func (s *Store) Close() error {
-	return errors.Join(s.writer.close(), s.reads.close(), s.db.Close())
+	return s.close()
 }
 
-// update runs a verb; see writer.write.
+// update runs a verb; see database.write.
 func (s *Store) update(ctx context.Context, steps ...step) error {
 	return s.write(ctx, ordinary, all(steps...))
 }
@@ -117,7 +86,7 @@ func (s *Store) updateToken(ctx context.Context, steps ...step) error {
 // row reads one row; store.ErrNotFound if there is none.
 func (s *Store) row(ctx context.Context, query string, args []any, into ...any) error {
 	found := false
-	err := s.rows(ctx, query, args, func(r *sql.Rows) error {
+	err := s.read(ctx, query, args, func(r *sql.Rows) error {
 		found = true
 		return r.Scan(into...)
 	})
@@ -125,28 +94,4 @@ func (s *Store) row(ctx context.Context, query string, args []any, into ...any) 
 		return store.ErrNotFound
 	}
 	return err
-}
-
-// rows calls scan for each row. A context that has ended is noticed before the
-// query, not during it: a read takes microseconds, and to watch it would cost a
-// goroutine each time.
-func (s *Store) rows(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	stmt, err := s.reads.get(context.WithoutCancel(ctx), query)
-	if err != nil {
-		return fmt.Errorf("sqlstore: %w", err)
-	}
-	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args...)
-	if err != nil {
-		return fmt.Errorf("sqlstore: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return fmt.Errorf("sqlstore: %w", err)
-		}
-	}
-	return rows.Err()
 }

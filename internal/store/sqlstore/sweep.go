@@ -72,7 +72,7 @@ func (s *Store) sweepGrants(ctx context.Context, now time.Time) error {
 // endedGrants looks at the next grants without holding the writer up.
 func (s *Store) endedGrants(ctx context.Context, now time.Time) (gone []string, err error) {
 	looked, last := 0, ""
-	err = s.rows(ctx, `SELECT g.id, CASE WHEN`+ended+` THEN 1 ELSE 0 END FROM grants g`+ofGrant+`
+	err = s.read(ctx, `SELECT g.id, CASE WHEN`+ended+` THEN 1 ELSE 0 END FROM grants g`+ofGrant+`
 		WHERE g.id > $1 ORDER BY g.id LIMIT $3`, []any{s.swept, ms(now), sweepPiece}, func(r *sql.Rows) error {
 		var over bool
 		err := r.Scan(&last, &over)

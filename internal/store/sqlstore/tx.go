@@ -5,14 +5,22 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
+// querier is where statements are sent.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // tx is the transaction that a verb writes in.
 type tx struct {
-	prepared *statements
+	ctx context.Context // never a caller's, who may cancel it
+	querier
 	// broken is the first error of the database itself. What follows it in the verb
 	// is not sent: SQLite may have ended the transaction, and each statement would
 	// be durable by itself.
@@ -88,14 +96,9 @@ func (t *tx) count(query string, args ...any) (int64, error) {
 }
 
 func (t *tx) send(query string, args []any) (int64, error) {
-	// The writer's own context: no caller can cancel what others share.
-	stmt, err := t.prepared.get(context.Background(), query)
+	result, err := t.ExecContext(t.ctx, query, args...)
 	if err != nil {
-		return 0, err
-	}
-	result, err := stmt.Exec(args...)
-	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("sqlstore: %w", err)
 	}
 	return result.RowsAffected()
 }
@@ -105,20 +108,49 @@ func (t *tx) row(query string, args []any, into ...any) error {
 	if t.broken != nil {
 		return t.broken
 	}
-	stmt, err := t.prepared.get(context.Background(), query)
-	if err != nil {
-		return t.note(err)
-	}
-	err = stmt.QueryRow(args...).Scan(into...)
-	if errors.Is(err, sql.ErrNoRows) {
+	found := false
+	err := scanRows(t.ctx, t, query, args, func(r *sql.Rows) error {
+		found = true
+		return r.Scan(into...)
+	})
+	if err == nil && !found {
 		return store.ErrNotFound
 	}
 	return t.note(err)
 }
 
 func (t *tx) note(err error) error {
+	t.broken = err
+	return err
+}
+
+// scanRows calls scan for each row.
+func scanRows(ctx context.Context, db querier, query string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
-		t.broken = fmt.Errorf("sqlstore: %w", err)
+		return fmt.Errorf("sqlstore: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("sqlstore: %w", err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("sqlstore: %w", err)
+	}
+	return nil
+}
+
+// try runs a verb. A panic in it becomes its error, and others go on.
+func (t *tx) try(do step) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("sqlstore: panic in a verb: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := do(t); err != nil {
+		return err
 	}
 	return t.broken
 }
@@ -130,6 +162,24 @@ type statements struct {
 		PrepareContext(context.Context, string) (*sql.Stmt, error)
 	}
 	prepared sync.Map // query → *sql.Stmt
+}
+
+// ExecContext implements querier.
+func (p *statements) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	stmt, err := p.get(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.ExecContext(ctx, args...)
+}
+
+// QueryContext implements querier.
+func (p *statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	stmt, err := p.get(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(ctx, args...)
 }
 
 func (p *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -208,7 +207,7 @@ func (w *writer) savepoint(op *operation) error {
 	if err := w.send("SAVEPOINT verb"); err != nil {
 		return err
 	}
-	if op.err = w.try(op.do); op.err != nil {
+	if op.err = w.begin().try(op.do); op.err != nil {
 		if err := w.send("ROLLBACK TO verb"); err != nil {
 			return errors.Join(err, op.err)
 		}
@@ -216,25 +215,14 @@ func (w *writer) savepoint(op *operation) error {
 	return w.send("RELEASE verb")
 }
 
-// try turns a panic into the operation's error: the others go on.
-func (w *writer) try(do step) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("sqlstore: panic in a verb: %v\n%s", p, debug.Stack())
-		}
-	}()
-	t := &tx{prepared: &w.prepared}
-	if err := do(t); err != nil {
-		return err
-	}
-	return t.broken
-}
-
 // send runs a statement of the transaction itself.
 func (w *writer) send(query string) error {
-	_, err := (&tx{prepared: &w.prepared}).count(query)
+	_, err := w.begin().count(query)
 	return err
 }
+
+// begin is a verb's part of the transaction.
+func (w *writer) begin() *tx { return &tx{ctx: context.Background(), querier: &w.prepared} }
 
 // close ends the writer after what waits, and closes its database.
 func (w *writer) close() error {

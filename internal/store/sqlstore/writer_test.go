@@ -25,6 +25,17 @@ func openTest(t testing.TB, path string) *Store {
 	return s
 }
 
+func openFaulty(t testing.TB, driver, path string) *Store {
+	t.Helper()
+	db, err := openSQLite(context.Background(), driver, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Store{database: db}
+}
+
+func writing(s *Store) *writer { return s.database.(*sqliteFile).writer }
+
 func tempPath(t testing.TB) string { return filepath.Join(t.TempDir(), "test.db") }
 
 // hold keeps the writer busy until the returned function is called, so that what
@@ -44,9 +55,9 @@ func hold(s *Store) (release func()) {
 
 // waiting returns how many operations wait.
 func waiting(s *Store) int {
-	s.queue.mu.Lock()
-	defer s.queue.mu.Unlock()
-	return len(s.queue.lanes[ordinary]) + len(s.queue.lanes[tokens])
+	writing(s).queue.mu.Lock()
+	defer writing(s).queue.mu.Unlock()
+	return len(writing(s).queue.lanes[ordinary]) + len(writing(s).queue.lanes[tokens])
 }
 
 // batch is how many operations the tests put into one transaction.
@@ -210,10 +221,7 @@ func TestFailedCommitFailsEveryWaiter(t *testing.T) {
 	t.Parallel()
 	path := tempPath(t)
 	d := registerFaulty(t)
-	s, err := open(t.Context(), d.name, path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openFaulty(t, d.name, path)
 	d.failAt(s.Commits() + 2) // after the commit that holds the writer
 	errs := together(s, func(i int) error { return s.update(t.Context(), set(i)) })
 	for _, err := range errs {
@@ -232,16 +240,13 @@ func TestFailedCommitGivesTheLockBack(t *testing.T) {
 	t.Parallel()
 	path := tempPath(t)
 	d := registerFaulty(t)
-	s, err := open(t.Context(), d.name, path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openFaulty(t, d.name, path)
 	defer s.Close()
 	d.failAt(1)
 	if err := s.SetMeta(t.Context(), "n", "v"); !errors.Is(err, errDisk) {
 		t.Fatalf("got %v, want %v", err, errDisk)
 	}
-	<-s.stopped
+	<-writing(s).stopped
 	if err := openTest(t, path).SetMeta(t.Context(), "n", "v"); err != nil {
 		t.Error(err)
 	}
@@ -256,7 +261,7 @@ func TestFullDiskIsNoAnswer(t *testing.T) {
 	if err := s.row(t.Context(), "PRAGMA page_count", nil, &pages); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages+20)); err != nil {
+	if _, err := writing(s).conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages+20)); err != nil {
 		t.Fatal(err)
 	}
 	errs := together(s, func(i int) error { return s.SetMeta(t.Context(), fmt.Sprint("n", i), strings.Repeat("x", 2000)) })
@@ -282,7 +287,7 @@ func TestLockedDatabaseFailsOneBatchOnly(t *testing.T) {
 	t.Parallel()
 	path := tempPath(t)
 	s := openTest(t, path)
-	if _, err := s.conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 10"); err != nil {
+	if _, err := writing(s).conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 10"); err != nil {
 		t.Fatal(err)
 	}
 	other, err := sql.Open("sqlite", dsn(path))
@@ -388,7 +393,7 @@ func TestSynchronousIsFull(t *testing.T) {
 	t.Parallel()
 	path := tempPath(t)
 	s := openTest(t, path)
-	if err := checkDurable(t.Context(), s.conn); err != nil {
+	if err := checkDurable(t.Context(), writing(s).conn); err != nil {
 		t.Error(err)
 	}
 	lazy, err := sql.Open("sqlite", dsn(path, "synchronous(NORMAL)"))
