@@ -114,12 +114,14 @@ func (s *Store) RotateRefresh(ctx context.Context, oldID string, now time.Time, 
 }
 
 // retry gives a lost answer again. The successor that nobody has used is marked
-// used, not deleted: should it come after all, two have the family.
+// used, not deleted: should it come after all, two have the family. The old token
+// is written first, as a rotation does.
 func retry(oldID, newID string, now time.Time, grace time.Duration) step {
+	why := whyNotRefresh(oldID, now)
 	return all(
-		mustOr(whyNotRefresh(oldID, now),
-			`UPDATE refresh_tokens SET used_at = $2, retried = 1, successor = $3 WHERE used_at = 0 AND id =
-				(SELECT o.successor FROM refresh_tokens o WHERE o.id = $1 AND o.retried = 0 AND o.used_at >= $4) AND`+liveRefresh,
-			oldID, ms(now), newID, ms(now.Add(-grace))),
-		exec(`UPDATE refresh_tokens SET retried = 1, successor = $2 WHERE id = $1`, oldID, newID))
+		mustOr(why, `UPDATE refresh_tokens SET retried = 1 WHERE id = $1 AND retried = 0 AND used_at >= $3 AND`+liveRefresh,
+			oldID, ms(now), ms(now.Add(-grace))),
+		mustOr(why, `UPDATE refresh_tokens SET used_at = $2, retried = 1, successor = $3 WHERE used_at = 0 AND id =
+				(SELECT o.successor FROM refresh_tokens o WHERE o.id = $1) AND`+liveRefresh, oldID, ms(now), newID),
+		exec(`UPDATE refresh_tokens SET successor = $2 WHERE id = $1`, oldID, newID))
 }
