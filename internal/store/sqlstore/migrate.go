@@ -10,7 +10,10 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed migrations/*.sql
@@ -26,11 +29,23 @@ type dialect struct {
 // sqliteDialect: STRICT refuses a value of another type. A {{keyed}} table keeps
 // its rows in its key (short rows only), so that an insert touches one tree.
 var sqliteDialect = dialect{goose.DialectSQLite3, strings.NewReplacer(
+	"{{text}}", "TEXT",
 	"{{int64}}", "INTEGER",
 	"{{bytes}}", "BLOB",
 	"{{serial}}", "INTEGER PRIMARY KEY",
 	"{{strict}}", "STRICT",
 	"{{keyed}}", "STRICT, WITHOUT ROWID",
+)}
+
+// postgresDialect: text is compared by its bytes, as SQLite does, so that no update
+// of the system's locales can put an index out of order.
+var postgresDialect = dialect{goose.DialectPostgres, strings.NewReplacer(
+	"{{text}}", `TEXT COLLATE "C"`,
+	"{{int64}}", "BIGINT",
+	"{{bytes}}", "BYTEA",
+	"{{serial}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+	"{{strict}}", "",
+	"{{keyed}}", "",
 )}
 
 // migrateSQLite brings the tables up to date. Processes that do so at once take turns.
@@ -48,12 +63,39 @@ func migrateSQLite(ctx context.Context, path string) error {
 	return errors.Join(sqliteDialect.up(ctx, db), db.Close())
 }
 
-func (d dialect) up(ctx context.Context, db *sql.DB) error {
+// migratePostgres brings the tables up to date, on connections whose statements may
+// take as long as they need. Processes that do so at once in one schema take turns.
+func migratePostgres(ctx context.Context, config *pgx.ConnConfig) error {
+	config = config.Copy()
+	delete(config.RuntimeParams, "statement_timeout")
+	db := stdlib.OpenDB(*config)
+	return errors.Join(upPostgres(ctx, db), db.Close())
+}
+
+func upPostgres(ctx context.Context, db *sql.DB) error {
+	var id *int64
+	err := db.QueryRowContext(ctx, `SELECT hashtextextended('sallyport ' || current_schema(), 0)`).Scan(&id)
+	if err != nil {
+		return fmt.Errorf("sqlstore: connect: %w", err)
+	}
+	if id == nil {
+		return errors.New("sqlstore: the database has no schema for the tables: see search_path")
+	}
+	const everySecond, forMinutes = 1, 10 * 60
+	turns, err := lock.NewPostgresSessionLocker(lock.WithLockID(*id), lock.WithLockTimeout(everySecond, forMinutes))
+	if err != nil {
+		return fmt.Errorf("sqlstore: lock for migration: %w", err)
+	}
+	return postgresDialect.up(ctx, db, goose.WithSessionLocker(turns))
+}
+
+func (d dialect) up(ctx context.Context, db *sql.DB, options ...goose.ProviderOption) error {
 	timeline, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("sqlstore: migrations: %w", err)
 	}
-	provider, err := goose.NewProvider(d.goose, db, typed{timeline, d.types}, goose.WithDisableGlobalRegistry(true))
+	options = append(options, goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(d.goose, db, typed{timeline, d.types}, options...)
 	if err != nil {
 		return fmt.Errorf("sqlstore: migrations: %w", err)
 	}

@@ -1,6 +1,6 @@
-// Package sqlstore keeps the promises of package store in a SQL database:
-// SQLite now. Every query has one text that PostgreSQL understands, too; only
-// the types of the tables are written per dialect.
+// Package sqlstore keeps the promises of package store in a SQL database: SQLite
+// or PostgreSQL. Every query has one text for both; only the types of the tables
+// are written per dialect.
 //
 // A verb is a list of steps whose first one decides: a conditional write that
 // changes a row or ends the verb with a sentinel. Rows are locked in one order,
@@ -12,20 +12,34 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
-// Config says where the database is.
+// Config says where the database is: Path or URL.
 type Config struct {
 	// Path of the SQLite file; made, with mode 0600, if it does not exist. Further
 	// files lie beside it: -wal, -shm and .lock.
 	Path string
+	// URL of a PostgreSQL database: postgres://user:password@host:port/name. Its
+	// password is in no error. Options follow as a query, e.g. ?sslmode=disable;
+	// what it leaves out comes from PostgreSQL's environment variables. The server
+	// must not be behind a pooler that gives a session's connection to others.
+	URL string
 }
 
-// Store is a database. It is safe for concurrent use. Every write fails once one
-// commit has failed: see Failed.
+// At is the database of a URL or, without "://" in it, of a path.
+func At(database string) Config {
+	if strings.Contains(database, "://") {
+		return Config{URL: database}
+	}
+	return Config{Path: database}
+}
+
+// Store is a database. It is safe for concurrent use. On SQLite every write
+// fails once one commit has failed: see Failed.
 type Store struct {
 	database
 
@@ -58,17 +72,27 @@ type database interface {
 // Open opens the database and brings its tables up to date. ctx bounds the
 // opening only.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	if c.Path == "" {
-		return nil, errors.New("sqlstore: the path of the database is missing")
-	}
-	db, err := openSQLite(ctx, "sqlite", c.Path)
+	db, err := openDatabase(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	return &Store{database: db}, nil
 }
 
-// Close lets the writes that wait have their turn and closes the database.
+func openDatabase(ctx context.Context, c Config) (database, error) {
+	switch {
+	case c.Path != "" && c.URL != "":
+		return nil, errors.New("sqlstore: a path and a URL, want one database")
+	case c.URL != "":
+		return openPostgres(ctx, c.URL)
+	case c.Path != "":
+		return openSQLite(ctx, "sqlite", c.Path)
+	}
+	return nil, errors.New("sqlstore: the path or URL of the database is missing")
+}
+
+// Close closes the database. Writes under way end before; on SQLite, so do those
+// that wait for their turn.
 func (s *Store) Close() error {
 	return s.close()
 }
