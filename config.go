@@ -11,7 +11,12 @@ type Config struct {
 	// Issuer is the public URL, e.g. "https://id.example.com": https, or http on a
 	// loopback host (see InsecureHTTPIssuer). Its path is the prefix of every route.
 	Issuer string
-	// Database is the path of the SQLite file; made if it does not exist.
+	// Database is the path of the SQLite file, made if it does not exist, or the URL
+	// of a PostgreSQL database, for several servers:
+	// "postgres://user:password@host:port/name". The server's certificate is checked
+	// unless it is on this machine or the URL has another sslmode; what the URL
+	// leaves out comes from PostgreSQL's environment variables, e.g. PGPASSFILE. Its
+	// password is in no error and no log.
 	Database string
 	// MasterKey is the 32-byte secret that seals what must be recoverable and from
 	// which other keys are derived. It is not in the database.

@@ -29,7 +29,7 @@ import (
 const sweepEvery = time.Minute
 
 // Server is a running server. It starts nothing that Close does not stop, sets
-// no global and reads no environment.
+// no global and reads no environment, except what Config.Database says.
 type Server struct {
 	http.Handler
 	// Store and Admin are for the command that runs the server.
@@ -55,7 +55,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sallyport: master key: %w", err)
 	}
-	db, err := sqlstore.Open(ctx, sqlstore.Config{Path: c.Database})
+	db, err := sqlstore.Open(ctx, sqlstore.At(c.Database))
 	if err != nil {
 		return nil, fmt.Errorf("sallyport: open database: %w", err)
 	}
