@@ -17,7 +17,7 @@ import (
 // the others wait for it.
 func TestMigrateFour(t *testing.T) {
 	t.Parallel()
-	c := testPostgres(t, 1).schema(t)
+	c := postgresConfig(t)
 	var done sync.WaitGroup
 	var stores [4]*Store
 	var errs [4]error
@@ -53,7 +53,7 @@ func meet(first, second string, both *sync.WaitGroup, runs *atomic.Int64) step {
 // what it wrote is there once.
 func TestDeadlockRunsAgain(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, testPostgres(t, 1).schema(t))
+	s := openStore(t, postgresConfig(t))
 	for _, name := range []string{"a", "b"} {
 		if err := s.SetMeta(t.Context(), name, ""); err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func TestDeadlockRunsAgain(t *testing.T) {
 // verb fails; the next one has another connection.
 func TestLostConnectionRunsOnce(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, testPostgres(t, 1).schema(t))
+	s := openStore(t, postgresConfig(t))
 	runs := 0
 	err := s.update(t.Context(), set(1), func(t *tx) error {
 		runs++
@@ -105,7 +105,7 @@ func TestLostConnectionRunsOnce(t *testing.T) {
 // TestFailedVerbLeavesNothing: neither a row nor a transaction, whatever happened.
 func TestFailedVerbLeavesNothing(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, testPostgres(t, 1).schema(t))
+	s := openStore(t, postgresConfig(t))
 	own := errors.New("its own")
 	for name, last := range map[string]step{
 		"refused":      func(*tx) error { return own },
@@ -126,8 +126,8 @@ func TestFailedVerbLeavesNothing(t *testing.T) {
 // TestStatementTimeout: a statement that takes too long ends, and its verb with it.
 func TestStatementTimeout(t *testing.T) {
 	t.Parallel()
-	c := testPostgres(t, 1).schema(t)
-	c.URL = with(t, c.URL, "statement_timeout", "200ms")
+	c := postgresConfig(t)
+	c.URL += "&statement_timeout=200ms"
 	s := openStore(t, c)
 	err := s.update(t.Context(), exec(`SELECT pg_sleep(20)`))
 	if got := sqlState(err); got != "57014" {
@@ -138,7 +138,7 @@ func TestStatementTimeout(t *testing.T) {
 // TestGivingUpInLine: who gives up while waiting for a connection has done nothing.
 func TestGivingUpInLine(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, testPostgres(t, 1).schema(t))
+	s := openStore(t, postgresConfig(t))
 	var holding, done sync.WaitGroup
 	release := make(chan struct{})
 	holding.Add(postgresConns)
@@ -164,9 +164,9 @@ func TestGivingUpInLine(t *testing.T) {
 // TestConnectionSettings: what the server is told, and what the URL may change.
 func TestConnectionSettings(t *testing.T) {
 	t.Parallel()
-	c := testPostgres(t, 1).schema(t)
-	c.URL = with(t, c.URL, "statement_timeout", "7s")
-	c.URL = with(t, c.URL, "default_transaction_isolation", "serializable")
+	c := postgresConfig(t)
+	c.URL += "&statement_timeout=7s"
+	c.URL += "&default_transaction_isolation=serializable"
 	s := openStore(t, c)
 	for name, want := range map[string]string{
 		"application_name": "sallyport", "statement_timeout": "7s",
