@@ -267,3 +267,58 @@ func TestCertificateChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestLocksSessionsFirst: a verb that waits for a session holds none of its
+// interactions, so that it can end in no deadlock with a sign-in that ends.
+func TestLocksSessionsFirst(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, verb := range map[string]func(s *Store, user, session string) error{
+		"RevokeUser":  func(s *Store, user, _ string) error { return s.RevokeUser(context.Background(), user, "", now) },
+		"DisableUser": func(s *Store, user, _ string) error { return s.DisableUser(context.Background(), user, now) },
+		"RemoveUser":  func(s *Store, user, _ string) error { return s.RemoveUser(context.Background(), user, now) },
+		"EndSession":  func(s *Store, _, session string) error { return s.EndSession(context.Background(), session, now) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := postgresConfig(t)
+			c.URL += "&application_name=" + store.NewID()
+			s := openStore(t, c)
+			user := &store.User{ID: store.NewID(), LoginKey: "u", CreatedAt: now}
+			session := &store.Session{ID: store.NewID(), SecretHash: []byte("s"), UserID: user.ID, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+			interaction := &store.Interaction{ID: store.NewID(), BrowserHash: []byte("b"), SessionID: session.ID, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+			err := errors.Join(s.CreateUser(t.Context(), user), s.StartSession(t.Context(), session, "", "", store.Settle{}, nil),
+				s.CreateInteraction(t.Context(), interaction))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := make(chan error, 1)
+			err = s.update(t.Context(), exec(`UPDATE sessions SET version = version WHERE id = $1`, session.ID), func(*tx) error {
+				go func() { answer <- verb(s, user.ID, session.ID) }()
+				waitForWaiter(t, s)
+				return s.update(t.Context(), exec(`SELECT id FROM interactions WHERE id = $1 FOR UPDATE NOWAIT`, interaction.ID))
+			})
+			if err := errors.Join(err, <-answer); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// waitForWaiter returns when a connection of the store waits for a lock.
+func waitForWaiter(t *testing.T, s *Store) {
+	t.Helper()
+	for range 1000 {
+		n := 0
+		err := s.row(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE application_name = current_setting('application_name') AND wait_event_type = 'Lock'`, nil, &n)
+		if err != nil {
+			t.Error(err)
+		}
+		if n > 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Error("nobody waits")
+}

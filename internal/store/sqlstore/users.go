@@ -96,12 +96,13 @@ func (s *Store) RevokeUser(ctx context.Context, userID, except string, now time.
 }
 
 // revoke ends everything issued to a user but one session. Codes, grants and
-// tokens end with the epoch that they carry: each use compares it.
+// tokens end with the epoch that they carry: each use compares it. All sessions are
+// written before their interactions go: that is the order of locks.
 func revoke(userID, except string) step {
 	return all(
 		must(store.ErrNotFound, `UPDATE users SET epoch = epoch + 1 WHERE id = $1`, userID),
-		exec(`UPDATE sessions SET user_epoch = user_epoch + 1 WHERE id = $2 AND user_id = $1
-			AND user_epoch + 1 = (SELECT epoch FROM users WHERE id = $1)`, userID, except),
+		exec(`UPDATE sessions SET user_epoch = user_epoch + CASE WHEN id = $2
+				AND user_epoch + 1 = (SELECT epoch FROM users WHERE id = $1) THEN 1 ELSE 0 END WHERE user_id = $1`, userID, except),
 		exec(`DELETE FROM interactions WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id <> $2)`, userID, except),
 		exec(`DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, userID, except),
 		exec(`DELETE FROM known_browsers WHERE user_id = $1`, userID),
