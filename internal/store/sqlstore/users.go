@@ -37,7 +37,7 @@ func (s *Store) user(ctx context.Context, query, key string) (*store.User, error
 
 // Users implements store.Users.
 func (s *Store) Users(ctx context.Context, after string, limit int) (list []*store.User, err error) {
-	err = s.rows(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id > $1 AND u.removed_at = 0 ORDER BY u.id LIMIT $2`,
+	err = s.read(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id > $1 AND u.removed_at = 0 ORDER BY u.id LIMIT $2`,
 		[]any{after, limit}, func(r *sql.Rows) error {
 			u := &store.User{}
 			list = append(list, u)
