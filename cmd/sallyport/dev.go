@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,7 +30,7 @@ type devCmd struct {
 	DemoPort         int    `default:"5000" help:"Port of the demo application, likewise."`
 	TutorialRedirect string `default:"http://localhost:8000/callback" help:"Redirect URI of the client 'tutorial', for a program of your own."`
 	Output           string `default:"text" enum:"text,json" help:"text or json (one line)."`
-	Dir              string `help:"Directory of the database; a fresh temporary one if empty, which is removed at the end."`
+	Dir              string `help:"Directory of the database, new or empty; a temporary one if empty, which is removed at the end."`
 	Verbose          bool   `short:"v" help:"Log every request."`
 }
 
@@ -119,10 +118,7 @@ func (d *devCmd) directory() (dir string, cleanUp func(), err error) {
 			return "", nil, err
 		}
 		cleanUp = func() { _ = os.RemoveAll(dir) }
-	} else if err = os.MkdirAll(dir, 0o700); err != nil {
-		return "", nil, err
-	}
-	if err := os.Remove(filepath.Join(dir, "sallyport.db")); err != nil && !errors.Is(err, os.ErrNotExist) {
+	} else if err = emptyDirectory(dir); err != nil {
 		return "", nil, err
 	}
 	note, err := devNote()
@@ -130,6 +126,22 @@ func (d *devCmd) directory() (dir string, cleanUp func(), err error) {
 		return "", nil, err
 	}
 	return dir, cleanUp, os.WriteFile(note, []byte(dir), 0o600)
+}
+
+// emptyDirectory makes a directory, or takes one that is empty: what lies in
+// another may be somebody's installation.
+func emptyDirectory(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s is not empty: dev needs a directory of its own", dir)
+	}
+	return nil
 }
 
 // devNote is the file that names the directory of the dev server started last.

@@ -241,3 +241,29 @@ func TestTakenPortIsPassedOver(t *testing.T) {
 		t.Errorf("got %v\n%s", err, said.String())
 	}
 }
+
+// TestDevTakesNothingAway: a directory with something in it is left as it is.
+func TestDevTakesNothingAway(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sallyport.db")
+	if err := os.WriteFile(path, []byte("somebody's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&devCmd{Dir: dir, Output: "json"}).run(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	if kept, err := os.ReadFile(path); err != nil || string(kept) != "somebody's" {
+		t.Errorf("got %q %v, want the file as it was", kept, err)
+	}
+}
+
+// TestDatabaseURLIsRefusedUnseen: the message names no password.
+func TestDatabaseURLIsRefusedUnseen(t *testing.T) {
+	t.Parallel()
+	s := defaultSettings()
+	s.Issuer, s.Database = "https://id.example.com", "postgres://u:hunter2@db/sallyport"
+	if err := s.check(); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v, want a refusal without the password", err)
+	}
+}

@@ -202,6 +202,8 @@ func (s *settings) checkSessions() error {
 		return errors.New("session_idle, session_ttl and drain_timeout must be more than 0")
 	case s.Database == "" || s.KeyFile == "":
 		return errors.New("database and key_file must not be empty")
+	case strings.Contains(s.Database, "://"): // not shown: a password may stand in it
+		return errors.New("database must be the path of a file: serve does not take a URL yet")
 	}
 	return nil
 }
