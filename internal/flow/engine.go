@@ -73,6 +73,11 @@ func (v *Visit) Subject() string {
 	return v.User.ID
 }
 
+// Ends reports whether the next step has no page: the client gets its answer.
+func (v *Visit) Ends() bool {
+	return v.Step.Name == Done || v.Step.Name == Refuse && v.Step.Reason == ""
+}
+
 // Answer is the end of an authorization request: a code or a refusal for the
 // client.
 type Answer struct {

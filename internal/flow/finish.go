@@ -14,10 +14,6 @@ import (
 // Finish ends an interaction whose next step is Done: one transaction,
 // conditional on what Next decided on. store.ErrStale: ask again.
 func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
-	return e.finish(ctx, v)
-}
-
-func (e *Engine) finish(ctx context.Context, v *Visit) (*Answer, error) {
 	if v.Step.Name != Done {
 		return nil, fmt.Errorf("flow: finish at step %q", v.Step.Name)
 	}

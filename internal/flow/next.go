@@ -83,8 +83,8 @@ func Next(s State) Step {
 }
 
 func next(s State) Step {
-	if s.Session == nil || s.User == nil {
-		return Step{Name: Login}
+	if s.Session == nil || s.User == nil || s.Session.UserEpoch != s.User.Epoch {
+		return Step{Name: Login} // of another epoch: everything was ended between two reads
 	}
 	step := Step{Evidence: authn.Judge(s.Evidence())}
 	if s.User.Disabled || s.Client.Disabled {

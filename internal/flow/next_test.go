@@ -165,6 +165,12 @@ func TestNext(t *testing.T) {
 			s.Authenticators = []store.Authenticator{totp()}
 			return s
 		}, flow.Refuse, oidc.InteractionRequired},
+		"a session of before everything was ended": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Authenticators = []store.Authenticator{totp()}
+			s.User.Epoch = 1
+			return s
+		}, flow.Login, ""},
 		"disabled": {func() flow.State {
 			s := signedIn(base(), password, code)
 			s.User.Disabled = true

@@ -41,7 +41,7 @@ func (s *server) showInteraction(w http.ResponseWriter, r *http.Request) error {
 	return s.proceed(w, r, v)
 }
 
-// proceed finishes if the next step is the end, else shows the step.
+// proceed ends the interaction if there is nothing to show, else shows the step.
 func (s *server) proceed(w http.ResponseWriter, r *http.Request, v *flow.Visit) error {
 	switch {
 	case v.Step.Name == flow.Done:
@@ -53,7 +53,7 @@ func (s *server) proceed(w http.ResponseWriter, r *http.Request, v *flow.Visit) 
 			return err
 		}
 		return s.deliver(w, r, v.Client, answer)
-	case v.Step.Name == flow.Refuse && v.Step.Reason == "":
+	case v.Ends():
 		return s.refuse(w, r, v, v.Step.Refusal)
 	}
 	return s.render(w, r, v, http.StatusOK, "", nil)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -15,14 +16,14 @@ import (
 
 // render shows the page of the step that is next.
 func (s *server) render(w http.ResponseWriter, r *http.Request, v *flow.Visit, status int, errorKey string, args map[string]any) error {
-	if v.Step.Name == flow.Done {
+	if v.Ends() {
 		return s.proceed(w, r, v)
 	}
 	p, err := s.stepPage(r, v, s.frame(r, v, errorKey, args))
+	if errors.Is(err, store.ErrStale) { // two loads at once: the other one's change is there by now
+		return redirect(w, s.base+"/interaction/"+v.Interaction)
+	}
 	if err != nil {
-		if flow.Expected(err) {
-			return shown(http.StatusGone, "expired", "")
-		}
 		return err
 	}
 	allowForm(w, v.Request.RedirectURI)
