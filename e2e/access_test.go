@@ -105,10 +105,9 @@ func TestKeyboardOnly(t *testing.T) {
 	b.tabTo("login")
 	b.load(key(kb.Enter))
 
-	if got := b.focused(); got != "username" {
-		t.Errorf("focus on the first page: got %q, want username", got)
-	}
-	b.do(key(joon.Login), key(kb.Tab), key(joon.Password))
+	b.typeAt("username", joon.Login)
+	b.do(key(kb.Tab))
+	b.typeAt("password", joon.Password)
 	b.mustStatus(b.load(key(kb.Enter)), 200)
 
 	b.mustStep("enroll")
@@ -136,17 +135,17 @@ func TestKeyboardOnly(t *testing.T) {
 	b.load(key(kb.Enter))
 
 	b.open(d.Demo + "/login")
-	b.do(key(joon.Login), key(kb.Tab), key(joon.Password))
+	b.typeAt("username", joon.Login)
+	b.do(key(kb.Tab))
+	b.typeAt("password", joon.Password)
 	b.load(key(kb.Enter))
 	b.mustStep("second_factor")
-	if got := b.focused(); got != "code" {
-		t.Errorf("focus at the second factor: got %q, want code", got)
-	}
+	b.waitFor("the code to have the focus", func() bool { return b.focused() == "code" })
 	for !strings.HasPrefix(b.focused(), "Try another way") {
 		b.do(key(kb.Tab))
 	}
 	b.load(key(kb.Enter))
-	b.do(key(codes[0]))
+	b.typeAt("code", codes[0])
 	b.mustStatus(b.load(key(kb.Enter)), 200)
 	b.mustBeComplete(d, "joon", "pwd otp mfa")
 
@@ -154,4 +153,15 @@ func TestKeyboardOnly(t *testing.T) {
 	cancel.open(d.Demo + "/login")
 	cancel.tabTo("cancel")
 	cancel.mustStatus(cancel.load(key(kb.Enter)), 403)
+}
+
+// typeAt types where the focus is, once it has come to the field: a page gives it
+// when it is drawn, which may be after it has loaded.
+func (b *tab) typeAt(id, text string) {
+	b.t.Helper()
+	b.waitFor(id+" to have the focus", func() bool { return b.focused() == id })
+	b.do(key(text))
+	if got := eval[string](b, `document.activeElement.value`); got != text {
+		b.fatalf("typed %d characters at %s, and it holds %d others", len(text), id, len(got))
+	}
 }
