@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -219,5 +220,36 @@ func TestRule21FloodsAreBounded(t *testing.T) {
 		if i == 399 {
 			t.Error("400 requests at once, and none was refused")
 		}
+	}
+}
+
+// TestRule21LimitsCountVisitorsBehindAProxy: each of a trusted proxy's visitors
+// alone, and nobody else can say to be somebody else.
+func TestRule21LimitsCountVisitorsBehindAProxy(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *sallyport.Config) {
+		c.InsecureNoLimits = false
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}
+	})
+	refused := func(peer string, forwarded func(i int) string) bool {
+		for i := range 400 {
+			req := httptest.NewRequest("GET", r.issuer+"/authorize?client_id=nobody", nil)
+			req.RemoteAddr = peer
+			req.Header.Set("X-Forwarded-For", forwarded(i))
+			if r.serve(req).Code == http.StatusTooManyRequests {
+				return true
+			}
+		}
+		return false
+	}
+	another := func(i int) string { return fmt.Sprintf("203.0.%d.%d", i/250, i%250) }
+	if refused("10.0.0.1:5", another) {
+		t.Error("400 visitors of a trusted proxy are one")
+	}
+	if !refused("10.0.0.1:5", func(i int) string { return another(i) + ", 192.0.2.7" }) {
+		t.Error("a visitor of a trusted proxy says to be 400")
+	}
+	if !refused("192.0.2.8:5", another) {
+		t.Error("a visitor without a proxy says to be 400")
 	}
 }

@@ -2,6 +2,7 @@ package sallyport
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -29,6 +30,12 @@ type Config struct {
 	// SessionIdle and SessionTTL end a session that is not used and every
 	// session: 1 h and 24 h (NIST SP 800-63B-4 §2.2.3).
 	SessionIdle, SessionTTL time.Duration
+
+	// TrustedProxies are the networks of the proxies before this server. A request
+	// from one of them is taken as that of the last address in its X-Forwarded-For
+	// that is none of theirs. No other header about a request's way is believed: the
+	// issuer says the host and scheme. Empty: every request is its peer's.
+	TrustedProxies []netip.Prefix
 
 	// InsecureHTTPIssuer allows an http issuer that is not on a loopback host:
 	// passwords, codes and cookies can then be read on the way.

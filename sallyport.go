@@ -99,7 +99,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages,
 		Checker: &authn.Checker{Store: s.store, Hasher: hasher, Sealer: sealer, ThrottleKey: sealer.Derive("throttle"), Now: c.Now},
 		CSRFKey: sealer.Derive("csrf"), KnownKey: sealer.Derive("known browser"),
-		Limits: c.limits(), Log: c.Log, Now: c.Now,
+		Limits: c.limits(), TrustedProxies: c.TrustedProxies, Log: c.Log, Now: c.Now,
 	})
 	return err
 }

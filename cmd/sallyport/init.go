@@ -12,12 +12,15 @@ import (
 
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
 type initCmd struct {
-	Dir    string `default:"." help:"Directory of the three files; made if it does not exist."`
-	Issuer string `default:"http://localhost:9000" help:"The public URL of the server; can be changed in the file until the first application knows it."`
-	Listen string `default:"127.0.0.1:9000" help:"Address and port to answer on."`
+	Dir                  string `default:"." help:"Directory of the files; made if it does not exist."`
+	Issuer               string `default:"http://localhost:9000" help:"The public URL of the server; can be changed in the file until the first application knows it."`
+	Listen               string `default:"127.0.0.1:9000" help:"Address and port to answer on."`
+	Database             string `default:"sallyport.db" help:"The SQLite file, or the URL of an empty PostgreSQL database: postgres://user@host/name."`
+	DatabasePasswordFile string `placeholder:"FILE" help:"A file with the password of the PostgreSQL user."`
 }
 
 // Run makes an installation and prints what to do next.
@@ -27,9 +30,12 @@ func (c *initCmd) Run() error {
 
 func (c *initCmd) run(ctx context.Context, stdout io.Writer) error {
 	s := defaultSettings()
-	s.Issuer, s.Listen = c.Issuer, c.Listen
+	s.Issuer, s.Listen, s.Database, s.DatabasePasswordFile = c.Issuer, c.Listen, c.Database, c.DatabasePasswordFile
 	if err := s.check(); err != nil {
 		return err
+	}
+	if _, hasPassword := databaseUser(c.Database); hasPassword {
+		return errors.New("a password in an argument can be seen by everybody on this machine: give it with --database-password-file")
 	}
 	config := filepath.Join(c.Dir, "sallyport.yaml")
 	text := commentedSettings(s)
@@ -39,7 +45,10 @@ func (c *initCmd) run(ctx context.Context, stdout io.Writer) error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
-	if err := noneExists(config, s.KeyFile, s.Database); err != nil {
+	if err := noneExists(config, s.KeyFile); err != nil {
+		return err
+	}
+	if err := s.databaseIsNew(ctx); err != nil {
 		return err
 	}
 	if err := install(ctx, s, config, text); err != nil {
@@ -58,8 +67,27 @@ func noneExists(paths ...string) error {
 	return nil
 }
 
+// databaseIsNew: neither a file nor a table of ours is there.
+func (s *settings) databaseIsNew(ctx context.Context) error {
+	if !s.onPostgres() {
+		return noneExists(s.Database)
+	}
+	database, err := s.databaseAt()
+	if err != nil {
+		return err
+	}
+	name := databaseName(database)
+	switch _, made, err := sqlstore.Peek(ctx, sqlstore.At(database), metaMode); {
+	case err != nil:
+		return fmt.Errorf("look into database %s: %w", name, err)
+	case made:
+		return fmt.Errorf("%s has the tables of an installation, and init overwrites nothing: a further server gets a copy of the first one's sallyport.yaml and master.key", name)
+	}
+	return nil
+}
+
 // install makes key, configuration and database, the mark last. If it fails it
-// takes away what it made.
+// takes away what it made, but for tables on a database server.
 func install(ctx context.Context, s settings, config, text string) (err error) {
 	var made []string
 	defer func() {
@@ -78,8 +106,15 @@ func install(ctx context.Context, s settings, config, text string) (err error) {
 	if err := writeNew(config, text); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
-	made = append(made, config, s.Database, s.Database+"-wal", s.Database+"-shm", s.Database+".lock")
-	server, err := sallyport.New(ctx, s.serverConfig(master, slog.New(slog.DiscardHandler)))
+	made = append(made, config)
+	if !s.onPostgres() {
+		made = append(made, s.Database, s.Database+"-wal", s.Database+"-shm", s.Database+".lock")
+	}
+	database, err := s.databaseAt()
+	if err != nil {
+		return err
+	}
+	server, err := sallyport.New(ctx, s.serverConfig(database, master, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}
@@ -116,6 +151,6 @@ Next
   4. sallyport user add mina%[5]s
 
 3 and 4 work while the server runs, too.
-`, config, s.KeyFile, s.Database, s.Issuer, flag)
+`, config, s.KeyFile, databaseName(s.Database), s.Issuer, flag)
 	return err
 }

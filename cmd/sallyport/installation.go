@@ -23,19 +23,20 @@ const metaMode = "mode"
 // init touches a database.
 const installedMark = "installed"
 
-// checkInstalled proves that a database is one that init has made. It changes
-// nothing in it, whatever the file is.
-func checkInstalled(ctx context.Context, path string) error {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no database %s: \"sallyport init\" makes one", path)
+// checkInstalled proves that a database, a path or a URL, is one that init has
+// made. It changes nothing in it, whatever it is.
+func checkInstalled(ctx context.Context, database string) error {
+	at, name := sqlstore.At(database), databaseName(database)
+	if _, err := os.Stat(at.Path); at.Path != "" && errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no database %s: \"sallyport init\" makes one", name)
 	}
-	switch mode, err := sqlstore.Peek(ctx, path, metaMode); {
+	switch mode, _, err := sqlstore.Peek(ctx, at, metaMode); {
 	case err != nil:
-		return fmt.Errorf("look into database %s: %w", path, err)
+		return fmt.Errorf("look into database %s: %w", name, err)
 	case mode == devMark:
-		return fmt.Errorf("%s is the database of a \"sallyport dev\", and stays that: \"sallyport init\" makes another", path)
+		return fmt.Errorf("%s is the database of a \"sallyport dev\", and stays that: \"sallyport init\" makes another", name)
 	case mode != installedMark:
-		return fmt.Errorf("the database %s was not made by \"sallyport init\"", path)
+		return fmt.Errorf("the database %s was not made by \"sallyport init\"", name)
 	}
 	return nil
 }
@@ -48,10 +49,14 @@ func (c configFlag) openInstallation(ctx context.Context) (*sqlstore.Store, *adm
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkInstalled(ctx, s.Database); err != nil {
+	database, err := s.databaseAt()
+	if err != nil {
 		return nil, nil, err
 	}
-	db, err := sqlstore.Open(ctx, sqlstore.Config{Path: s.Database})
+	if err := checkInstalled(ctx, database); err != nil {
+		return nil, nil, err
+	}
+	db, err := sqlstore.Open(ctx, sqlstore.At(database))
 	if err != nil {
 		return nil, nil, err
 	}

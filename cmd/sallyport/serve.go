@@ -35,9 +35,10 @@ func (c *serveCmd) Run() error {
 }
 
 // serverConfig is the part of the settings that the server itself needs.
-func (s *settings) serverConfig(master keys.MasterKey, log *slog.Logger) sallyport.Config {
+func (s *settings) serverConfig(database string, master keys.MasterKey, log *slog.Logger) sallyport.Config {
 	return sallyport.Config{
-		Issuer: s.Issuer, InsecureHTTPIssuer: s.InsecureHTTPIssuer, Database: s.Database, MasterKey: master,
+		Issuer: s.Issuer, InsecureHTTPIssuer: s.InsecureHTTPIssuer, TrustedProxies: s.TrustedProxies,
+		Database: database, MasterKey: master,
 		SecondFactor: sallyport.SecondFactor(s.SecondFactor), SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL, Log: log,
 	}
 }
@@ -46,7 +47,11 @@ func (s *settings) serverConfig(master keys.MasterKey, log *slog.Logger) sallypo
 // has refused whatever is not an installation.
 func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: s.LogLevel}))
-	if err := checkInstalled(ctx, s.Database); err != nil {
+	database, err := s.databaseAt()
+	if err != nil {
+		return err
+	}
+	if err := checkInstalled(ctx, database); err != nil {
 		return err
 	}
 	master, err := keys.ReadKeyFile(s.KeyFile)
@@ -57,7 +62,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server, err := sallyport.New(ctx, s.serverConfig(master, log))
+	server, err := sallyport.New(ctx, s.serverConfig(database, master, log))
 	if err != nil {
 		return err
 	}

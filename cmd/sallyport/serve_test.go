@@ -52,7 +52,7 @@ func installed(t *testing.T) (s settings, config string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "sallyport")
 	address := freeAddress(t)
-	if err := (&initCmd{Dir: dir, Issuer: "http://" + address, Listen: address}).run(t.Context(), io.Discard); err != nil {
+	if err := (&initCmd{Dir: dir, Issuer: "http://" + address, Listen: address, Database: "sallyport.db"}).run(t.Context(), io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	config = filepath.Join(dir, "sallyport.yaml")
@@ -144,7 +144,7 @@ func TestInitOverwritesNothing(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := (&initCmd{Dir: dir, Issuer: "http://localhost:9000", Listen: ":9000"}).run(t.Context(), io.Discard)
+		err := (&initCmd{Dir: dir, Issuer: "http://localhost:9000", Listen: ":9000", Database: "sallyport.db"}).run(t.Context(), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), name+" exists") {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -237,7 +237,7 @@ func emptyFile(t *testing.T) string {
 
 func mark(t *testing.T, database, mode string) {
 	t.Helper()
-	db, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: database})
+	db, err := sqlstore.Open(t.Context(), sqlstore.At(database))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,25 +19,28 @@ import (
 
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
 // settings is what a configuration file says. Each field has a key, which also
 // makes the name of its environment variable; the help is the reference's. None
-// of them is a secret: the key is in a file of its own, which is named here.
+// of them need be a secret: those are in files of their own, which are named here.
 type settings struct {
-	Issuer             string        `yaml:"issuer" help:"The public URL, as applications and browsers see it: https, or http on this machine. It stays for ever: applications know the server, and passkeys will know it, by this name."`
-	Listen             string        `yaml:"listen" help:"Address and port to answer on, without a host for all interfaces."`
-	PrivateListen      string        `yaml:"private_listen" help:"Address and port of /livez and /readyz, never to be reached from outside; \"\" for none."`
-	Database           string        `yaml:"database" help:"The SQLite file. Relative paths, here and below, start at this file's directory."`
-	KeyFile            string        `yaml:"key_file" help:"The master key, which seals what the database keeps. Mode 0600. Without it the database is worth nothing, so keep a copy, elsewhere than the database's."`
-	TLSCertificateFile string        `yaml:"tls_certificate_file" help:"A certificate with its chain, PEM, to speak TLS without a proxy. Read again when the file changes."`
-	TLSKeyFile         string        `yaml:"tls_key_file" help:"The certificate's private key, PEM."`
-	SecondFactor       string        `yaml:"second_factor" help:"\"required\" at every sign-in, or \"optional\": the clients decide."`
-	SessionIdle        time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
-	SessionTTL         time.Duration `yaml:"session_ttl" help:"Ends every session."`
-	LogLevel           slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
-	DrainTimeout       time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
-	InsecureHTTPIssuer bool          `yaml:"insecure_http_issuer" help:"Allow an http issuer that is not on this machine. Passwords, codes and cookies can then be read on the way. For closed test networks."`
+	Issuer               string        `yaml:"issuer" help:"The public URL, as applications and browsers see it: https, or http on this machine. It stays for ever: applications know the server, and passkeys will know it, by this name."`
+	Listen               string        `yaml:"listen" help:"Address and port to answer on, without a host for all interfaces."`
+	PrivateListen        string        `yaml:"private_listen" help:"Address and port of /livez and /readyz, never to be reached from outside; \"\" for none."`
+	TrustedProxies       networks      `yaml:"trusted_proxies" help:"Addresses and networks of the proxies before this server, as a list like [\"10.0.0.5\", \"192.168.0.0/24\"]. From them alone X-Forwarded-For is believed: limits and the audit log then know the visitors' addresses."`
+	Database             string        `yaml:"database" help:"The SQLite file, or the URL of a PostgreSQL database for several servers: postgres://user@host:port/name. Relative paths, here and below, start at this file's directory."`
+	DatabasePasswordFile string        `yaml:"database_password_file" help:"A file whose first line is the password of the PostgreSQL user. Without it, it is the URL's or what PostgreSQL's own PGPASSFILE says."`
+	KeyFile              string        `yaml:"key_file" help:"The master key, which seals what the database keeps. Mode 0600. Without it the database is worth nothing, so keep a copy, elsewhere than the database's."`
+	TLSCertificateFile   string        `yaml:"tls_certificate_file" help:"A certificate with its chain, PEM, to speak TLS without a proxy. Read again when the file changes."`
+	TLSKeyFile           string        `yaml:"tls_key_file" help:"The certificate's private key, PEM."`
+	SecondFactor         string        `yaml:"second_factor" help:"\"required\" at every sign-in, or \"optional\": the clients decide."`
+	SessionIdle          time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
+	SessionTTL           time.Duration `yaml:"session_ttl" help:"Ends every session."`
+	LogLevel             slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
+	DrainTimeout         time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
+	InsecureHTTPIssuer   bool          `yaml:"insecure_http_issuer" help:"Allow an http issuer that is not on this machine. Passwords, codes and cookies can then be read on the way. For closed test networks."`
 }
 
 // defaultSettings are those of a key that is not given.
@@ -130,6 +133,8 @@ func kindWord(goType string) string {
 		return "duration like 30s, 5m or 24h"
 	case "bool":
 		return "true or false"
+	case "main.networks":
+		return "list of addresses and networks"
 	case "main.settings":
 		return "set of keys and values"
 	}
@@ -138,7 +143,7 @@ func kindWord(goType string) string {
 
 // check says what cannot work, in the words of the file.
 func (s *settings) check() error {
-	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions} {
+	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -200,10 +205,28 @@ func (s *settings) checkSessions() error {
 		return fmt.Errorf("second_factor is %q, and must be required or optional", s.SecondFactor)
 	case s.SessionIdle <= 0 || s.SessionTTL <= 0 || s.DrainTimeout <= 0:
 		return errors.New("session_idle, session_ttl and drain_timeout must be more than 0")
-	case s.Database == "" || s.KeyFile == "":
+	}
+	return nil
+}
+
+// checkDatabase does not show a URL: a password may stand in it.
+func (s *settings) checkDatabase() error {
+	if s.Database == "" || s.KeyFile == "" {
 		return errors.New("database and key_file must not be empty")
-	case strings.Contains(s.Database, "://"): // not shown: a password may stand in it
-		return errors.New("database must be the path of a file: serve does not take a URL yet")
+	}
+	if err := sqlstore.At(s.Database).Check(); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if s.DatabasePasswordFile == "" {
+		return nil
+	}
+	switch user, hasPassword := databaseUser(s.Database); {
+	case !s.onPostgres():
+		return errors.New("database_password_file is for the URL of a PostgreSQL database")
+	case hasPassword:
+		return errors.New("the URL of the database has a password, and database_password_file names another")
+	case user == "":
+		return errors.New("the URL of the database names no user for database_password_file: postgres://user@host/name")
 	}
 	return nil
 }
@@ -214,7 +237,11 @@ func (s *settings) resolve(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range []*string{&s.Database, &s.KeyFile, &s.TLSCertificateFile, &s.TLSKeyFile} {
+	paths := []*string{&s.KeyFile, &s.DatabasePasswordFile, &s.TLSCertificateFile, &s.TLSKeyFile}
+	if !s.onPostgres() {
+		paths = append(paths, &s.Database)
+	}
+	for _, path := range paths {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(dir, *path)
 		}
@@ -243,9 +270,12 @@ func (f field) env() string { return "SALLYPORT_" + strings.ToUpper(f.key) }
 
 // set takes a value as text: what is no string is read as in the file.
 func (f field) set(text string) error {
-	if f.value.Kind() == reflect.String {
-		f.value.SetString(text)
+	switch v := f.value.Addr().Interface().(type) {
+	case *string:
+		*v = text
 		return nil
+	case *networks:
+		return v.set(strings.Split(strings.Trim(text, "[] "), ","))
 	}
 	if err := yaml.Unmarshal([]byte(text), f.value.Addr().Interface()); err != nil {
 		return plainYAML(err)
@@ -253,10 +283,11 @@ func (f field) set(text string) error {
 	return nil
 }
 
-// text is the value as it stands in a file.
+// text is the value as it stands in a file, without a password in it.
 func (f field) text() string {
 	switch v := f.value.Interface().(type) {
 	case string:
+		v = redacted(v)
 		if v == "" {
 			return `""`
 		}
@@ -269,6 +300,8 @@ func (f field) text() string {
 		return strings.ToLower(v.String())
 	case time.Duration:
 		return plainDuration(v)
+	case networks:
+		return v.String()
 	default:
 		return fmt.Sprint(v)
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +49,15 @@ func TestSettingsErrorsAreForTheOperator(t *testing.T) {
 		{"second factor", "issuer: https://a.example\nsecond_factor: no\n", `second_factor is "no"`},
 		{"no time", "issuer: https://a.example\nsession_ttl: -1h\n", "must be more than 0"},
 		{"no database", "issuer: https://a.example\ndatabase: \"\"\n", "must not be empty"},
+		{"another database", "issuer: https://a.example\ndatabase: mysql://u:s3cret@h/d\n", "database: sqlstore: the URL of the database cannot be read: want postgres://"},
+		{"a password for a file", "issuer: https://a.example\ndatabase_password_file: p\n", "database_password_file is for the URL"},
+		{"two passwords", "issuer: https://a.example\ndatabase: postgres://u:s3cret@h/d\ndatabase_password_file: p\n", "has a password, and database_password_file"},
+		{"two passwords, one as an option", "issuer: https://a.example\ndatabase: postgres://u@h/d?password=s3cret\ndatabase_password_file: p\n", "has a password, and"},
+		{"a password for nobody", "issuer: https://a.example\ndatabase: postgres://h/d\ndatabase_password_file: p\n", "names no user"},
+		{"no proxy", "issuer: https://a.example\ntrusted_proxies: [10.0.0.1, proxy]\n", `line 2: "proxy" is no address and no network`},
+		{"half a network", "issuer: https://a.example\ntrusted_proxies: [10.0.0.1/8]\n", "10.0.0.1/8 is no network: is it 10.0.0.0/8 or 10.0.0.1?"},
+		{"everybody", "issuer: https://a.example\ntrusted_proxies: 0.0.0.0/0\n", "0.0.0.0/0 is everybody"},
+		{"proxies as a group", "issuer: https://a.example\ntrusted_proxies: {a: b}\n", "a group of keys is no"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -55,6 +66,9 @@ func TestSettingsErrorsAreForTheOperator(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _, err := loadSettings(path, environment())
+			if err != nil && strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the password is in the error: %v", err)
+			}
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), path+": ") {
 				t.Errorf("got %v, want %s: … %s", err, path, c.want)
 			}
@@ -80,7 +94,7 @@ func TestSettingsFromFileAndEnvironment(t *testing.T) {
 	want := defaultSettings()
 	want.Issuer, want.InsecureHTTPIssuer, want.SessionIdle, want.SessionTTL = "http://b.example", true, 10*time.Minute, 2*time.Hour
 	want.Database, want.KeyFile, want.PrivateListen, want.LogLevel = filepath.Join(dir, "sallyport.db"), "/etc/sallyport/key", "", slog.LevelWarn
-	if s != want {
+	if !reflect.DeepEqual(s, want) {
 		t.Errorf("got\n%+v, want\n%+v", s, want)
 	}
 	for key, want := range map[string]string{"issuer": "SALLYPORT_ISSUER", "session_ttl": "file", "listen": "default", "private_listen": "file"} {
@@ -99,13 +113,14 @@ func TestCommentedSettingsAreTheSettings(t *testing.T) {
 	t.Parallel()
 	s := defaultSettings()
 	s.Issuer, s.Listen, s.SessionTTL = "https://id.example.com/sso", ":443", 90*time.Minute
+	s.TrustedProxies = networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	text := commentedSettings(s)
 	got, _, err := parseSettings([]byte(text), environment())
-	if err != nil || got != s {
+	if err != nil || !reflect.DeepEqual(got, s) {
 		t.Errorf("got %+v %v, want %+v", got, err, s)
 	}
 	uncommented := strings.NewReplacer("# listen: ", "listen: ", "# database: ", "database: ").Replace(text)
-	if got, _, err = parseSettings([]byte(uncommented), environment()); err != nil || got != s {
+	if got, _, err = parseSettings([]byte(uncommented), environment()); err != nil || !reflect.DeepEqual(got, s) {
 		t.Errorf("with defaults written out: got %+v %v, want %+v", got, err, s)
 	}
 }

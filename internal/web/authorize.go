@@ -14,7 +14,7 @@ import (
 // authorize is the authorization endpoint (RFC 6749 §3.1). No error is
 // redirected before client and redirect URI are proven (RFC 9700 §4.11).
 func (s *server) authorize(w http.ResponseWriter, r *http.Request) error {
-	if wait := s.pageRate.take(address(r)); wait > 0 {
+	if wait := s.pageRate.take(s.address(r)); wait > 0 {
 		return tooMany(wait)
 	}
 	req, c, refusal, err := s.provenRequest(r)

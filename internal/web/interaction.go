@@ -95,7 +95,7 @@ func (s *server) answerInteraction(w http.ResponseWriter, r *http.Request) error
 	if !ok {
 		return shown(http.StatusNotFound, "not_found", "")
 	}
-	if wait := s.pageRate.take(address(r)); wait > 0 {
+	if wait := s.pageRate.take(s.address(r)); wait > 0 {
 		return tooMany(wait)
 	}
 	form, err := readForm(w, r)

@@ -14,7 +14,7 @@ import (
 // token is the token endpoint (RFC 6749 §3.2).
 func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 	forScripts(w.Header())
-	if wait := s.guessRate.full(address(r)); wait > 0 {
+	if wait := s.guessRate.full(s.address(r)); wait > 0 {
 		return tooMany(wait)
 	}
 	form, err := readForm(w, r)
@@ -35,7 +35,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 // userinfo is the UserInfo endpoint (OpenID Connect Core §5.3).
 func (s *server) userinfo(w http.ResponseWriter, r *http.Request) error {
 	forScripts(w.Header())
-	if wait := s.guessRate.full(address(r)); wait > 0 {
+	if wait := s.guessRate.full(s.address(r)); wait > 0 {
 		return tooMany(wait)
 	}
 	form, err := readBearerForm(w, r)
@@ -79,7 +79,7 @@ func (s *server) machineError(w http.ResponseWriter, r *http.Request, err error)
 	}
 	status := http.StatusBadRequest
 	if refusal.Code == oidc.InvalidClient {
-		s.guessRate.take(address(r))
+		s.guessRate.take(s.address(r))
 		if r.Header.Get("Authorization") != "" {
 			status = http.StatusUnauthorized
 			w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
@@ -95,7 +95,7 @@ func (s *server) bearerError(w http.ResponseWriter, r *http.Request, err error) 
 		return err
 	}
 	if refusal.Code == oidc.InvalidToken {
-		s.guessRate.take(address(r))
+		s.guessRate.take(s.address(r))
 	}
 	w.Header().Set("WWW-Authenticate", oidc.BearerChallenge(refusal))
 	return writeError(w, oidc.BearerStatus(refusal), refusal)

@@ -26,7 +26,8 @@ import (
 	"github.com/sallyport-id/sallyport/internal/web/page"
 )
 
-// Config is what the web layer is wired to. Every field is needed.
+// Config is what the web layer is wired to. Every field is needed but
+// TrustedProxies.
 type Config struct {
 	// Issuer is the server's public URL; its path is the prefix of every route.
 	Issuer  *url.URL
@@ -43,8 +44,10 @@ type Config struct {
 	// CSRFKey and KnownKey key the MACs of form tokens and of known-browser cookies.
 	CSRFKey, KnownKey []byte
 	Limits            Limits
-	Log               *slog.Logger
-	Now               func() time.Time
+	// TrustedProxies may say, with X-Forwarded-For, whose request theirs is.
+	TrustedProxies []netip.Prefix
+	Log            *slog.Logger
+	Now            func() time.Time
 }
 
 type server struct {
@@ -172,16 +175,7 @@ func (s *server) formTokenIs(r *http.Request, got, interaction, session string) 
 }
 
 func (s *server) origin(r *http.Request) flow.Origin {
-	return flow.Origin{Address: address(r).String(), RequestID: requestID(r.Context())}
-}
-
-// address is the peer's. Nothing that a header says is believed.
-func address(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.IPv4Unspecified()
-	}
-	return peer.Addr().Unmap()
+	return flow.Origin{Address: s.address(r).String(), RequestID: requestID(r.Context())}
 }
 
 type requestIDKey struct{}

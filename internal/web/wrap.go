@@ -78,7 +78,7 @@ func (s *server) record(w http.ResponseWriter, r *http.Request, inner http.Handl
 		}
 		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("request", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-			slog.Int("status", seen.status), slog.Duration("took", time.Since(began)), slog.String("address", address(r).String()))
+			slog.Int("status", seen.status), slog.Duration("took", time.Since(began)), slog.String("address", s.address(r).String()))
 	}()
 	if !strings.EqualFold(r.Host, s.Issuer.Host) {
 		s.fail(seen, r, shown(http.StatusMisdirectedRequest, "invalid_request", "this server is "+s.Tokens.Issuer))

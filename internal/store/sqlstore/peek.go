@@ -7,35 +7,53 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // Peek reads one fact about a database (store.Meta) without changing anything in
-// it: it makes no file and no table. "" if there is no such fact, or no place for
-// one. The error of a file that is no database says so.
-func Peek(ctx context.Context, path, name string) (value string, err error) {
-	absolute, err := filepath.Abs(path)
+// it: it makes no file and no table. made says whether a Store has ever opened it;
+// value is "" if it has not, or there is no such fact. The error of a file that is
+// no database says so.
+func Peek(ctx context.Context, c Config, name string) (value string, made bool, err error) {
+	db, hasMeta, err := c.openToPeek()
 	if err != nil {
-		return "", fmt.Errorf("sqlstore: %w", err)
-	}
-	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.ToSlash(absolute)}).EscapedPath()+"?"+q.Encode())
-	if err != nil {
-		return "", fmt.Errorf("sqlstore: open: %w", err)
+		return "", false, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	var tables int
-	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'`).Scan(&tables); err != nil {
-		return "", fmt.Errorf("sqlstore: %w", err)
+	if err := db.QueryRowContext(ctx, hasMeta).Scan(&made); err != nil {
+		return "", false, fmt.Errorf("sqlstore: connect: %w", err)
 	}
-	if tables == 0 {
-		return "", nil
+	if !made {
+		return "", false, nil
 	}
 	err = db.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = $1`, name).Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", true, fmt.Errorf("sqlstore: %w", err)
 	}
+	return value, true, nil
+}
+
+// openToPeek also returns the question whether there is a table of facts.
+func (c Config) openToPeek() (db *sql.DB, hasMeta string, err error) {
+	if err := c.Check(); err != nil {
+		return nil, "", err
+	}
+	if c.URL != "" {
+		config, err := parseURL(c.URL)
+		if err != nil {
+			return nil, "", err
+		}
+		return stdlib.OpenDB(*config), `SELECT to_regclass('meta') IS NOT NULL`, nil
+	}
+	absolute, err := filepath.Abs(c.Path)
 	if err != nil {
-		return "", fmt.Errorf("sqlstore: %w", err)
+		return nil, "", fmt.Errorf("sqlstore: %w", err)
 	}
-	return value, nil
+	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
+	db, err = sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.ToSlash(absolute)}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, "", fmt.Errorf("sqlstore: open: %w", err)
+	}
+	return db, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'`, nil
 }

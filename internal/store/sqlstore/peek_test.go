@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+	"github.com/sallyport-id/sallyport/internal/store/storetest"
 )
 
 // TestPeekChangesNothing: neither the database of somebody else nor an empty file.
@@ -23,8 +24,9 @@ func TestPeekChangesNothing(t *testing.T) {
 	}
 	peek := func(name, fact, want string) {
 		t.Helper()
-		if got, err := sqlstore.Peek(t.Context(), path(name), fact); err != nil || got != want {
-			t.Errorf("%s of %s: got %q %v, want %q", fact, name, got, err, want)
+		got, made, err := sqlstore.Peek(t.Context(), sqlstore.At(path(name)), fact)
+		if err != nil || got != want || made == (name == "empty") {
+			t.Errorf("%s of %s: got %q %v %v, want %q", fact, name, got, made, err, want)
 		}
 	}
 	peek("a b#?.db", "mode", "dev") // in use
@@ -40,13 +42,38 @@ func TestPeekChangesNothing(t *testing.T) {
 	if info, err := os.Stat(path("empty")); err != nil || info.Size() != 0 {
 		t.Errorf("the empty file: %v %v", info, err)
 	}
-	if _, err := sqlstore.Peek(t.Context(), path("text"), "mode"); err == nil {
+	if _, _, err := sqlstore.Peek(t.Context(), sqlstore.At(path("text")), "mode"); err == nil {
 		t.Error("text is a database")
 	}
-	if _, err := sqlstore.Peek(t.Context(), path("missing"), "mode"); err == nil {
+	if _, _, err := sqlstore.Peek(t.Context(), sqlstore.At(path("missing")), "mode"); err == nil {
 		t.Error("a missing file is a database")
 	}
 	if _, err := os.Stat(path("missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it made the missing file: %v", err)
+	}
+}
+
+// TestPeekPostgres: it makes no table there, either.
+func TestPeekPostgres(t *testing.T) {
+	t.Parallel()
+	at := sqlstore.At(storetest.FindPostgres(t, 1).Schema(t))
+	for range 2 {
+		if got, made, err := sqlstore.Peek(t.Context(), at, "mode"); err != nil || got != "" || made {
+			t.Fatalf("empty: got %q %v %v", got, made, err)
+		}
+	}
+	db, err := sqlstore.Open(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if got, made, err := sqlstore.Peek(t.Context(), at, "mode"); err != nil || got != "" || !made {
+		t.Errorf("without a mark: got %q %v %v", got, made, err)
+	}
+	if err := db.SetMeta(t.Context(), "mode", "installed"); err != nil {
+		t.Fatal(err)
+	}
+	if got, made, err := sqlstore.Peek(t.Context(), at, "mode"); err != nil || got != "installed" || !made {
+		t.Errorf("marked: got %q %v %v", got, made, err)
 	}
 }

@@ -38,6 +38,21 @@ func At(database string) Config {
 	return Config{Path: database}
 }
 
+// Check says, without connecting, whether there is one place, and a URL that can
+// be read. Its error does not show the URL.
+func (c Config) Check() error {
+	switch {
+	case c.Path != "" && c.URL != "":
+		return errors.New("sqlstore: a path and a URL, want one database")
+	case c.URL != "":
+		_, err := parseURL(c.URL)
+		return err
+	case c.Path == "":
+		return errors.New("sqlstore: the path or URL of the database is missing")
+	}
+	return nil
+}
+
 // Store is a database. It is safe for concurrent use. On SQLite every write
 // fails once one commit has failed: see Failed.
 type Store struct {
@@ -80,15 +95,13 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func openDatabase(ctx context.Context, c Config) (database, error) {
-	switch {
-	case c.Path != "" && c.URL != "":
-		return nil, errors.New("sqlstore: a path and a URL, want one database")
-	case c.URL != "":
-		return openPostgres(ctx, c.URL)
-	case c.Path != "":
-		return openSQLite(ctx, "sqlite", c.Path)
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
-	return nil, errors.New("sqlstore: the path or URL of the database is missing")
+	if c.URL != "" {
+		return openPostgres(ctx, c.URL)
+	}
+	return openSQLite(ctx, "sqlite", c.Path)
 }
 
 // Close closes the database. Writes under way end before; on SQLite, so do those
