@@ -9,7 +9,7 @@ import (
 
 // configFlag names the configuration file.
 type configFlag struct {
-	Config string `default:"sallyport.yaml" env:"SALLYPORT_CONFIG" help:"The configuration file."`
+	Config string `default:"sallyport.yaml" env:"SALLYPORT_CONFIG" complete:"file" help:"The configuration file."`
 }
 
 func (c configFlag) load() (settings, map[string]string, error) {

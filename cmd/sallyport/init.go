@@ -16,11 +16,11 @@ import (
 )
 
 type initCmd struct {
-	Dir                  string `default:"." help:"Directory of the files; made if it does not exist."`
+	Dir                  string `default:"." complete:"file" help:"Directory of the files; made if it does not exist."`
 	Issuer               string `default:"http://localhost:9000" help:"The public URL of the server; can be changed in the file until the first application knows it."`
 	Listen               string `default:"127.0.0.1:9000" help:"Address and port to answer on."`
 	Database             string `default:"sallyport.db" help:"The SQLite file, or the URL of an empty PostgreSQL database: postgres://user@host/name."`
-	DatabasePasswordFile string `placeholder:"FILE" help:"A file with the password of the PostgreSQL user."`
+	DatabasePasswordFile string `placeholder:"FILE" complete:"file" help:"A file with the password of the PostgreSQL user."`
 }
 
 // Run makes an installation and prints what to do next.

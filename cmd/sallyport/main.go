@@ -19,6 +19,9 @@ type commands struct {
 	Key     keyCommands    `cmd:"" help:"Look at the signing keys."`
 	Config  configCmd      `cmd:"" help:"Show the effective configuration, or its reference."`
 	Version versionCmd     `cmd:"" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" help:"Print a script that completes commands in bash, zsh or fish."`
+	Complete   completeCmd   `cmd:"" hidden:""`
 }
 
 type versionCmd struct{}
@@ -36,7 +39,7 @@ func main() {
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("sallyport"), kong.UsageOnError(),
 		kong.Description("OAuth 2.0 and OpenID Connect with second factors built in."))
-	if err := parsed.Run(); err != nil {
+	if err := parsed.Run(parsed.Kong); err != nil {
 		fmt.Fprintln(os.Stderr, "sallyport:", err)
 		os.Exit(1)
 	}
