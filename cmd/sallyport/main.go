@@ -17,6 +17,7 @@ type commands struct {
 	Client  clientCommands `cmd:"" help:"Register applications. Works while the server runs."`
 	User    userCommands   `cmd:"" help:"Register people. Works while the server runs."`
 	Key     keyCommands    `cmd:"" help:"Look at the signing keys."`
+	Doctor  doctorCmd      `cmd:"" help:"Look whether everything is well, and say how to mend it."`
 	Config  configCmd      `cmd:"" help:"Show the effective configuration, or its reference."`
 	Version versionCmd     `cmd:"" help:"Print the version."`
 

@@ -50,3 +50,17 @@ func parseForwarded(element string) (netip.Addr, bool) {
 	}
 	return a.Unmap().WithZone(""), true
 }
+
+// probeHeader is how "sallyport doctor" asks, through whatever proxies there are,
+// what of a request arrives here. Its value proves that it has the master key.
+const probeHeader = "Sallyport-Probe"
+
+// answerProbe tells where a request seems to come from.
+func (s *server) answerProbe(w http.ResponseWriter, r *http.Request) error {
+	return writeJSON(w, http.StatusOK, struct {
+		Issuer    string `json:"issuer"`
+		Peer      string `json:"peer"`
+		Address   string `json:"address"`
+		Forwarded string `json:"x_forwarded_for"`
+	}{s.Issuer.String(), r.RemoteAddr, s.address(r).String(), strings.Join(r.Header.Values("X-Forwarded-For"), ", ")})
+}

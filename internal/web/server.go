@@ -44,6 +44,9 @@ type Config struct {
 	// CSRFKey and KnownKey key the MACs of form tokens and of known-browser cookies.
 	CSRFKey, KnownKey []byte
 	Limits            Limits
+	// IsOperator says whether a request's probe header comes from whoever has the
+	// master key.
+	IsOperator func(proof string) bool
 	// TrustedProxies may say, with X-Forwarded-For, whose request theirs is.
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger

@@ -180,6 +180,13 @@ func (p *postgres) read(ctx context.Context, query string, args []any, scan func
 	return err
 }
 
+func (p *postgres) clock(ctx context.Context) (t time.Time, err error) {
+	err = p.read(ctx, `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`, nil, func(r *sql.Rows) error {
+		return r.Scan(at{&t})
+	})
+	return t, err
+}
+
 func (p *postgres) close() error {
 	p.closed.Store(true)
 	return p.db.Close()

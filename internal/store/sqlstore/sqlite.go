@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // sqliteFile is a SQLite database: one writer, and connections for reading.
@@ -74,6 +75,8 @@ func (f *sqliteFile) read(ctx context.Context, query string, args []any, scan fu
 	}
 	return scanRows(context.WithoutCancel(ctx), &f.reads, query, args, scan)
 }
+
+func (f *sqliteFile) clock(context.Context) (time.Time, error) { return time.Now(), nil }
 
 // close lets the writes that wait have their turn.
 func (f *sqliteFile) close() error {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -72,6 +73,8 @@ type database interface {
 	// before the query.
 	read(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error
 	close() error
+	// clock returns the time that the database's machine has.
+	clock(ctx context.Context) (time.Time, error)
 
 	// Commits returns how many transactions were committed since Open.
 	Commits() int64
@@ -103,6 +106,10 @@ func openDatabase(ctx context.Context, c Config) (database, error) {
 	}
 	return openSQLite(ctx, "sqlite", c.Path)
 }
+
+// Clock returns the time of the machine that the database is on: PostgreSQL's, and
+// this one's for SQLite.
+func (s *Store) Clock(ctx context.Context) (time.Time, error) { return s.clock(ctx) }
 
 // Close closes the database. Writes under way end before; on SQLite, so do those
 // that wait for their turn.
