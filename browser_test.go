@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"html"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store/storetest"
 )
 
 // rig is a server on a socket, with two users and a few clients.
@@ -49,6 +51,18 @@ func (c *clock) Now() time.Time { return time.Now().Add(c.ahead) }
 
 const callback = "http://localhost:5999/callback"
 
+// onPostgres runs every test that has a rig on PostgreSQL.
+var onPostgres = flag.Bool("postgres", false, "run the servers of the tests on the PostgreSQL database that SALLYPORT_TEST_POSTGRES names, not on SQLite")
+
+// newDatabase is an empty database, gone after the test.
+func newDatabase(t testing.TB) string {
+	t.Helper()
+	if !*onPostgres {
+		return filepath.Join(t.TempDir(), "test.db")
+	}
+	return storetest.FindPostgres(t, 1).Schema(t)
+}
+
 func newRig(t testing.TB, change ...func(*sallyport.Config)) *rig {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -57,7 +71,7 @@ func newRig(t testing.TB, change ...func(*sallyport.Config)) *rig {
 	}
 	r := &rig{t: t, clock: &clock{}, secret: map[string]string{}, issuer: fmt.Sprintf("http://localhost:%d", listener.Addr().(*net.TCPAddr).Port)}
 	config := sallyport.Config{
-		Issuer: r.issuer, Database: filepath.Join(t.TempDir(), "test.db"), MasterKey: make([]byte, 32),
+		Issuer: r.issuer, Database: newDatabase(t), MasterKey: make([]byte, 32),
 		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: r.clock.Now,
 		InsecureNoLimits: true,
 	}

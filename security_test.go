@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -709,15 +708,15 @@ func TestSessionEnds(t *testing.T) {
 // however old.
 func TestRule13StricterRuleStopsOldGrants(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "shared.db")
-	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor, c.Database = sallyport.SecondFactorOptional, path })
+	database := newDatabase(t)
+	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor, c.Database = sallyport.SecondFactorOptional, database })
 	b := r.browser()
 	code := b.answer(b.authorize("web", "scope", "openid offline_access"), "password", "username", "mina", "password", r.mina.password).mustCode()
 	weak := r.redeem("web", code)
 	v := b.authorize("web", "scope", "openid offline_access", "acr_values", "urn:sallyport:acr:2fa").mustStep("second_factor", 200)
 	strong := r.redeem("web", b.answer(v, "totp", "code", r.code(r.mina.totp, 0)).mustCode())
 
-	strict, err := sallyport.New(t.Context(), sallyport.Config{Issuer: r.issuer, Database: path, MasterKey: make([]byte, 32), Now: r.clock.Now})
+	strict, err := sallyport.New(t.Context(), sallyport.Config{Issuer: r.issuer, Database: database, MasterKey: make([]byte, 32), Now: r.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
