@@ -33,7 +33,8 @@ func TestBadInputGetsAClearAnswer(t *testing.T) {
 		"acr_values": {"phr"}, "login_hint": {"mina"}, "ui_locales": {"ko"}, "id_token_hint": {"x"}, "claims": {"{}"},
 		"response_mode": {"query"}, "display": {"page"}, "request": {""}, "request_uri": {""}, "registration": {""}}
 	token := url.Values{"grant_type": {"authorization_code"}, "code": {"ac_a.b"}, "redirect_uri": {callback}, "code_verifier": {verifier},
-		"refresh_token": {""}, "scope": {""}, "client_id": {"web"}, "client_secret": {"x"}}
+		"refresh_token": {""}, "scope": {""}, "client_id": {"web"}, "client_secret": {"x"}, "resource": {orders}}
+	introspect := url.Values{"token": {"ct_a.b"}, "token_type_hint": {"access_token"}, "client_id": {"orders"}, "client_secret": {"x"}}
 	logout := url.Values{"id_token_hint": {"x"}, "client_id": {"web"}, "post_logout_redirect_uri": {callback}, "state": {"s"}, "ui_locales": {"ko"}, "logout_hint": {"m"}}
 	for _, endpoint := range []struct {
 		method, path string
@@ -41,7 +42,7 @@ func TestBadInputGetsAClearAnswer(t *testing.T) {
 	}{
 		{"GET", "/authorize", authorize}, {"POST", "/authorize", authorize}, {"POST", "/token", token},
 		{"GET", "/end_session", logout}, {"POST", "/end_session", logout}, {"POST", "/end_session/confirm", logout},
-		{"POST", "/userinfo", url.Values{"access_token": {"x"}}},
+		{"POST", "/userinfo", url.Values{"access_token": {"x"}}}, {"POST", "/introspect", introspect},
 	} {
 		for name := range endpoint.params {
 			for _, value := range hostile {

@@ -127,6 +127,38 @@ func BenchmarkUserinfo(b *testing.B) {
 	r.perOp(b, before)
 }
 
+// BenchmarkClientCredentials is a token without a signature.
+func BenchmarkClientCredentials(b *testing.B) {
+	r := newRig(b)
+	before := r.Commits()
+	b.ReportAllocs()
+	for b.Loop() {
+		if w := r.serve(r.formRequest("worker", "grant_type=client_credentials")); w.Code != 200 {
+			b.Fatal(w.Body)
+		}
+	}
+	r.perOp(b, before)
+}
+
+// BenchmarkIntrospection writes nothing.
+func BenchmarkIntrospection(b *testing.B) {
+	r := newRig(b)
+	for name, token := range map[string]string{"client": r.clientToken("worker").Access} {
+		b.Run(name, func(b *testing.B) {
+			before := r.Commits()
+			b.ReportAllocs()
+			for b.Loop() {
+				req := r.formRequest("orders", "token="+token)
+				req.URL.Path = "/introspect"
+				if w := r.serve(req); w.Code != 200 || !strings.Contains(w.Body.String(), `"active":true`) {
+					b.Fatal(w.Body)
+				}
+			}
+			r.perOp(b, before)
+		})
+	}
+}
+
 // BenchmarkDiscovery serves what was made once.
 func BenchmarkDiscovery(b *testing.B) {
 	r := newRig(b)
@@ -146,6 +178,7 @@ func TestCommits(t *testing.T) {
 	r := newRig(t)
 	b := r.browser()
 	got := r.redeem("web", b.signIn(r.mina, b.authorize("web", "scope", oidc.ScopeOpenID)).mustCode())
+	own := r.clientToken("worker").Access
 	for _, c := range []struct {
 		what string
 		do   func()
@@ -156,6 +189,8 @@ func TestCommits(t *testing.T) {
 			r.token("web", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}})
 		}, 1},
 		{"userinfo", func() { r.userinfo(got.Access) }, 0},
+		{"client credentials", func() { r.clientToken("worker") }, 1},
+		{"introspection", func() { r.introspect("orders", own) }, 0},
 		{"a whole sign-in", func() {
 			fresh := r.browser()
 			r.clock.ahead += time.Minute

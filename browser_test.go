@@ -115,6 +115,36 @@ func (r *rig) populate(ctx context.Context) {
 	eddsa.IDTokenAlg, eddsa.AuthMethod = "EdDSA", oidc.AuthPost
 	eddsa.PostLogoutRedirectURIs = []string{"http://localhost:5999/bye"}
 	r.addClient(ctx, eddsa)
+	r.addAPIs(ctx)
+}
+
+const (
+	orders  = "https://orders.example.com/"
+	billing = "https://billing.example.com/"
+)
+
+// addAPIs registers two APIs; a program that may read one; and their own clients.
+func (r *rig) addAPIs(ctx context.Context) {
+	for uri, scopes := range map[string][]string{orders: {"orders:read", "orders:write"}, billing: {"bills:read"}} {
+		if err := r.Admin().AddResource(ctx, &oidc.Resource{URI: uri, Name: uri, Scopes: scopes}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	worker := admin.Machine("worker", "Worker")
+	r.must(r.Admin().Allow(ctx, worker, orders, "orders:read"))
+	r.addClient(ctx, worker)
+	for id, uri := range map[string]string{"orders": orders, "billing": billing} {
+		c := admin.Machine(id, id)
+		r.must(r.Admin().AllowIntrospection(ctx, c, uri))
+		r.addClient(ctx, c)
+	}
+}
+
+func (r *rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func (r *rig) addPerson(ctx context.Context, login string, totp bool) person {

@@ -38,8 +38,8 @@ func TestScriptsOfOtherOrigins(t *testing.T) {
 			t.Errorf("%s %s: got %v", c.method, c.path, h)
 		}
 	}
-	for _, path := range []string{"/authorize", "/end_session"} {
-		req, _ := http.NewRequest("GET", r.issuer+path, nil)
+	for path, method := range map[string]string{"/authorize": "GET", "/end_session": "GET", "/introspect": "POST"} {
+		req, _ := http.NewRequest(method, r.issuer+path, nil)
 		req.Header.Set("Origin", "https://spa.example.com")
 		if got := r.serve(req); got.Header().Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s may be read by scripts: %v", path, got.Header())

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -70,7 +71,7 @@ func TestDiscoveryGolden(t *testing.T) {
 	for name, value := range members {
 		if to, ok := value.(string); ok && (strings.HasSuffix(name, "_endpoint") || name == "jwks_uri") {
 			method := "GET"
-			if name == "token_endpoint" {
+			if slices.Contains([]string{"token_endpoint", "introspection_endpoint"}, name) {
 				method = "POST"
 			}
 			if w := r.serve(httptest.NewRequest(method, strings.TrimPrefix(to, r.issuer), nil)); w.Code == 404 || w.Code == 405 {
@@ -130,6 +131,15 @@ func TestErrorsGolden(t *testing.T) {
 		{"a parameter twice", "web", "grant_type=authorization_code&code=x&code=y"},
 		{"a refresh token that is none", "web", "grant_type=refresh_token&refresh_token=x"},
 		{"a scope that is none", "web", "grant_type=refresh_token&refresh_token=x&scope=%22"},
+		{"client credentials of a client for users", "web", "grant_type=client_credentials"},
+		{"client credentials, no API", "orders", "grant_type=client_credentials"},
+		{"client credentials, an API that is none", "worker", "grant_type=client_credentials&resource=https://none.example.com/"},
+		{"client credentials, an API of others", "worker", "grant_type=client_credentials&resource=" + billing},
+		{"client credentials, two APIs", "worker", "grant_type=client_credentials&resource=" + orders + "&resource=" + billing},
+		{"client credentials, no URI", "worker", "grant_type=client_credentials&resource=orders"},
+		{"client credentials, a scope of others", "worker", "grant_type=client_credentials&scope=orders:write"},
+		{"client credentials, openid", "worker", "grant_type=client_credentials&scope=openid"},
+		{"client credentials, a client of a user", "worker", "grant_type=authorization_code&code=x"},
 	} {
 		req := r.formRequest(c.auth, c.form)
 		if c.auth == "" {
@@ -137,6 +147,23 @@ func TestErrorsGolden(t *testing.T) {
 		}
 		w := r.serve(req)
 		fmt.Fprintf(&all, "POST /token: %s\n%d %s %s\n%s\n\n", c.name, w.Code, w.Header().Get("Content-Type"), w.Header().Get("WWW-Authenticate"), w.Body)
+	}
+	for _, c := range []struct{ name, auth, form string }{
+		{"no token", "orders", ""},
+		{"a token that is none", "orders", "token=x"},
+		{"two tokens", "orders", "token=x&token=y"},
+		{"no client", "", "token=x"},
+		{"unknown client", "nobody", "token=x"},
+		{"public client", "", "token=x&client_id=spa"},
+		{"a client that is no API's", "worker", "token=x"},
+	} {
+		req := r.formRequest(c.auth, c.form)
+		req.URL.Path = "/introspect"
+		if c.auth == "" {
+			req.Header.Del("Authorization")
+		}
+		w := r.serve(req)
+		fmt.Fprintf(&all, "POST /introspect: %s\n%d %s %s\n%s\n\n", c.name, w.Code, w.Header().Get("Content-Type"), w.Header().Get("WWW-Authenticate"), w.Body)
 	}
 	for _, c := range []struct{ name, header string }{{"no token", ""}, {"another scheme", "Basic eDp5"}, {"a token that is none", "Bearer x"}, {"an empty token", "Bearer "}} {
 		req := httptest.NewRequest("GET", "/userinfo", nil)

@@ -26,11 +26,13 @@ type clientAddCmd struct {
 	configFlag
 	outputFlag
 	ID                    string   `arg:"" help:"The client_id: letters, digits, - and _."`
-	Preset                string   `default:"web" enum:"web,spa,native,tutorial" help:"Where its fields begin: web (a server that keeps a secret), spa (script in a browser), native (phone or desktop), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
+	Preset                string   `default:"web" enum:"web,spa,native,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), spa (script in a browser), native (phone or desktop), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
 	Name                  string   `help:"What people see; the id if empty."`
-	RedirectURI           []string `name:"redirect-uri" required:"" placeholder:"URI" help:"Where answers may go. May be repeated."`
+	RedirectURI           []string `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines. May be repeated."`
 	PostLogoutRedirectURI []string `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
 	MinLevel              int      `placeholder:"LEVEL" help:"The floor under the policy: 1 or 2 factors."`
+	API                   []string `name:"api" sep:"none" placeholder:"URI" help:"An API that it may use with all of its scopes, or with those that follow: 'URI read write'. May be repeated."`
+	Introspect            []string `name:"introspect" sep:"none" placeholder:"URI" help:"An API that it is: it may ask what tokens for it are worth. May be repeated."`
 	AskConsent            bool     `help:"Ask people whether they allow it: for applications that are not your own."`
 }
 
@@ -60,6 +62,9 @@ func (c *clientAddCmd) Run() error {
 		return err
 	}
 	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		if err := c.allow(ctx, a, client); err != nil {
+			return err
+		}
 		secret, err := a.AddClient(ctx, client)
 		if err != nil {
 			return fmt.Errorf("client %q: %w", c.ID, err)
@@ -74,11 +79,36 @@ func (c *clientAddCmd) Run() error {
 	})
 }
 
+// allow gives the client what it may do at APIs.
+func (c *clientAddCmd) allow(ctx context.Context, a *admin.Admin, client *oidc.Client) error {
+	for _, api := range c.API {
+		words := append(strings.Fields(api), "")
+		if err := a.Allow(ctx, client, words[0], words[1:len(words)-1]...); err != nil {
+			return err
+		}
+	}
+	for _, uri := range c.Introspect {
+		if err := a.AllowIntrospection(ctx, client, uri); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // client is the preset with what the flags change in it.
 func (c *clientAddCmd) client() (*oidc.Client, error) {
 	name := c.Name
 	if name == "" {
 		name = c.ID
+	}
+	if c.Preset == "machine" {
+		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent {
+			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level or consent")
+		}
+		return admin.Machine(c.ID, name), nil
+	}
+	if len(c.RedirectURI) == 0 {
+		return nil, errors.New("--redirect-uri is missing: where may answers go?")
 	}
 	var made *oidc.Client
 	switch c.Preset {
@@ -123,18 +153,41 @@ func (s shownClient) print(w io.Writer) error {
 	if method == "" {
 		method = oidc.AuthBasic
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, line := range []struct{ name, value string }{
+	lines := []line{
 		{"client_id", c.ID}, {"name", c.Name}, {"preset", c.Preset}, {"warning", strings.Join(s.Warnings, "; ")},
 		{"redirect_uris", strings.Join(c.RedirectURIs, " ")}, {"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
 		{"authentication", method}, {"secrets", fmt.Sprint(s.Secrets)},
 		{"grant_types", strings.Join(c.GrantTypes, " ")}, {"response_modes", strings.Join(c.ResponseModes, " ")},
 		{"scopes", strings.Join(c.Scopes, " ")}, {"default_scope", strings.Join(c.DefaultScope, " ")},
-		{"min_level", fmt.Sprint(int(c.MinLevel))}, {"asks_consent", yesNo(!c.SkipConsent)},
-		{"requires_pkce", yesNo(!c.InsecureOptionalPKCE)}, {"native_app", yesNo(c.NativeApp)}, {"disabled", yesNo(c.Disabled)},
-	} {
-		if line.value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", line.name, line.value)
+	}
+	for _, a := range c.Resources {
+		lines = append(lines, line{"api", accessText(a)})
+	}
+	if !c.Machine() {
+		lines = append(lines, line{"min_level", fmt.Sprint(int(c.MinLevel))}, line{"asks_consent", yesNo(!c.SkipConsent)},
+			line{"requires_pkce", yesNo(!c.InsecureOptionalPKCE)}, line{"native_app", yesNo(c.NativeApp)})
+	}
+	return printLines(w, append(lines, line{"disabled", yesNo(c.Disabled)}))
+}
+
+// accessText is an API with what the client may do there.
+func accessText(a oidc.ResourceAccess) string {
+	words := append([]string{a.URI}, a.Scopes...)
+	if a.Introspect {
+		words = append(words, "(introspects)")
+	}
+	return strings.Join(words, " ")
+}
+
+// line is a field and what it says.
+type line struct{ name, value string }
+
+// printLines writes the lines that say something.
+func printLines(w io.Writer, lines []line) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, l := range lines {
+		if l.value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", l.name, l.value)
 		}
 	}
 	return t.Flush()

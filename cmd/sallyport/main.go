@@ -15,6 +15,7 @@ type commands struct {
 	Init    initCmd        `cmd:"" help:"Make an installation: configuration, key file and database."`
 	Serve   serveCmd       `cmd:"" help:"Run the server."`
 	Client  clientCommands `cmd:"" help:"Register applications. Works while the server runs."`
+	API     apiCommands    `cmd:"" name:"api" help:"Register APIs that take access tokens. Works while the server runs."`
 	User    userCommands   `cmd:"" help:"Register people. Works while the server runs."`
 	Key     keyCommands    `cmd:"" help:"Look at the signing keys."`
 	Doctor  doctorCmd      `cmd:"" help:"Look whether everything is well, and say how to mend it."`

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,8 +19,9 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the manual. Each script has two free addresses, $ADDRESS and
-// $PRIVATE, and the commands "ready URL", which waits for a 200, and "get URL",
-// whose body is stdout, after redirects; it wants a 200, "! get" another answer.
+// $PRIVATE, and the commands "ready URL", which waits for a 200, "get URL", whose
+// body is stdout, after redirects; it wants a 200, "! get" another answer; "post"
+// and "keep".
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -33,7 +37,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SALLYPORT_PRIVATE_LISTEN", env.Getenv("PRIVATE"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": scriptReady, "get": scriptGet},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": scriptReady, "get": scriptGet, "post": scriptPost, "keep": scriptKeep},
 	})
 }
 
@@ -62,4 +66,37 @@ func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
 	if (resp.StatusCode == http.StatusOK) == neg {
 		ts.Fatalf("%s: got %d", args[0], resp.StatusCode)
 	}
+}
+
+// scriptPost posts a form as a client: post URL CLIENT SECRET NAME=VALUE… It wants
+// a 200, "! post" another answer.
+func scriptPost(ts *testscript.TestScript, neg bool, args []string) {
+	form := url.Values{}
+	for _, field := range args[3:] {
+		name, value, _ := strings.Cut(field, "=")
+		form.Add(name, value)
+	}
+	req, err := http.NewRequest("POST", args[0], strings.NewReader(form.Encode()))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(args[1], args[2])
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
+	if (resp.StatusCode == http.StatusOK) == neg {
+		ts.Fatalf("%s: got %d", args[0], resp.StatusCode)
+	}
+}
+
+// scriptKeep puts a member of the JSON that was printed last into a variable.
+func scriptKeep(ts *testscript.TestScript, _ bool, args []string) {
+	var printed map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &printed))
+	value, ok := printed[args[1]].(string)
+	if !ok {
+		ts.Fatalf("no %s was printed", args[1])
+	}
+	ts.Setenv(args[0], value)
 }

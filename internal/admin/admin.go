@@ -1,4 +1,4 @@
-// Package admin is what an operator can do: register people and clients. The
+// Package admin is what an operator can do: register people, clients and APIs. The
 // command line calls it, and whatever else an operator is given one day.
 package admin
 
@@ -16,6 +16,7 @@ import (
 type Admin struct {
 	Store interface {
 		store.Clients
+		store.Resources
 		store.Users
 		store.Authenticators
 	}

@@ -102,6 +102,7 @@ func TestPresets(t *testing.T) {
 		{admin.Web("web", "Web", "https://a.example/cb"), false, false, oidc.Level1FA},
 		{admin.SPA("spa", "SPA", "https://a.example/cb"), true, false, oidc.Level1FA},
 		{admin.Native("native", "Native", "http://127.0.0.1/cb", "com.example.app:/cb"), true, true, oidc.Level1FA},
+		{admin.Machine("machine", "Machine"), false, true, oidc.LevelNone},
 		{admin.Tutorial("tutorial", "Tutorial", "http://localhost:8000/cb"), false, false, oidc.Level2FA},
 	} {
 		secret, err := a.AddClient(t.Context(), c.client)
@@ -115,5 +116,51 @@ func TestPresets(t *testing.T) {
 		if got.InsecureOptionalPKCE != (got.ID == "tutorial") {
 			t.Errorf("%s: PKCE optional: %v", got.ID, got.InsecureOptionalPKCE)
 		}
+	}
+}
+
+// TestAllow: what a client may do at APIs is said before it is registered, in terms
+// of what is there.
+func TestAllow(t *testing.T) {
+	t.Parallel()
+	a, db := newAdmin(t)
+	const uri = "https://api.example/"
+	c := admin.Machine("worker", "Worker")
+	for what, err := range map[string]error{
+		"an API that is not there":       a.Allow(t.Context(), c, uri),
+		"introspection of none":          a.AllowIntrospection(t.Context(), c, uri),
+		"an API that is none to remove":  a.RemoveResource(t.Context(), uri),
+		"an API without scopes to begin": a.AddResource(t.Context(), &oidc.Resource{URI: uri, Name: "API"}),
+	} {
+		if err == nil {
+			t.Errorf("%s: got no error", what)
+		}
+	}
+	if err := a.AddResource(t.Context(), &oidc.Resource{URI: uri, Name: "API", Scopes: []string{"read", "write"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Allow(t.Context(), c, uri, "admin"); err == nil {
+		t.Error("a scope that the API has not was allowed")
+	}
+	for _, allow := range []error{a.Allow(t.Context(), c, uri, "read"), a.AllowIntrospection(t.Context(), c, uri), a.Allow(t.Context(), c, uri)} {
+		if allow != nil {
+			t.Fatal(allow)
+		}
+	}
+	if _, err := a.AddClient(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	r, err := db.Resource(t.Context(), uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = db.Client(t.Context(), "worker"); err != nil || len(c.Resources) != 1 || !c.Introspects(r) || !slices.Equal(c.ScopesAt(r), r.Scopes) {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	if err := a.RemoveResource(t.Context(), uri); err != nil {
+		t.Fatal(err)
+	}
+	if events, err := db.Events(t.Context(), 1); err != nil || events[0].Type != "resource.removed" || events[0].Detail != uri {
+		t.Errorf("got %+v, %v", events, err)
 	}
 }

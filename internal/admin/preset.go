@@ -58,3 +58,12 @@ func Native(id, name string, redirectURIs ...string) *oidc.Client {
 	c.NativeApp, c.SkipConsent = true, false
 	return c
 }
+
+// Machine is a program that acts for itself and for no user: a service that calls
+// an API, or an API that asks about tokens. It has a secret, and what it is allowed
+// at APIs, and nothing else.
+func Machine(id, name string) *oidc.Client {
+	return &oidc.Client{
+		ID: id, Name: name, Preset: "machine", AuthMethod: oidc.AuthBasic, GrantTypes: []string{oidc.GrantClientCredentials},
+	}
+}

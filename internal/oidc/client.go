@@ -25,10 +25,13 @@ type Client struct {
 
 	RedirectURIs           []string `json:"redirect_uris"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
-	GrantTypes             []string `json:"grant_types"`    // authorization_code, refresh_token
+	GrantTypes             []string `json:"grant_types"`    // authorization_code, refresh_token; or client_credentials alone
 	ResponseTypes          []string `json:"response_types"` // code
 	ResponseModes          []string `json:"response_modes"` // query, form_post
-	Scopes                 []string `json:"scopes"`         // what it may ask for
+	Scopes                 []string `json:"scopes"`         // what it may ask for at this server
+
+	// Resources are the APIs that it may use, or is.
+	Resources []ResourceAccess `json:"resources,omitempty"`
 
 	// DefaultScope stands in for a request without a scope; empty means that
 	// such a request is refused (RFC 6749 §3.3).
@@ -69,12 +72,16 @@ type Client struct {
 // itself (RFC 6749 §2.1).
 func (c *Client) Public() bool { return c.AuthMethod == AuthNone }
 
+// Machine reports whether the client acts for itself and never for a user
+// (RFC 6749 §4.4).
+func (c *Client) Machine() bool { return slices.Contains(c.GrantTypes, GrantClientCredentials) }
+
 // Validate says what is wrong with a registration, in words for the operator;
 // nil if nothing is. A client that passed can be relied on everywhere.
 func (c *Client) Validate() error {
 	for _, validate := range []func() error{
 		c.validateID, c.validateName, c.validateSecrets, c.validateRedirectURIs, c.validateGrants,
-		c.validateScopes, c.validateAuthentication, c.validateLifetimes, c.validatePreset,
+		c.validateScopes, c.validateResources, c.validateAuthentication, c.validateLifetimes, c.validatePreset,
 	} {
 		if err := validate(); err != nil {
 			return err
@@ -88,14 +95,29 @@ func (c *Client) validateID() error {
 	if c.ID == "" || len(c.ID) > 128 || strings.ContainsFunc(c.ID, notBase64URL) {
 		return errors.New("client_id must be 1 to 128 letters, digits, - or _")
 	}
+	if subjectForm(c.ID) {
+		return errors.New("client_id must not look like a user's subject")
+	}
 	return nil
 }
 
+// subjectForm: the form of the ids that this server makes. A token of a client
+// for itself names it as the subject, which must be no user's (RFC 9700 §4.15).
+func subjectForm(id string) bool {
+	return len(id) == 26 && !strings.ContainsFunc(id, func(r rune) bool {
+		return !strings.ContainsRune("0123456789abcdefghjkmnpqrstvwxyz", r)
+	})
+}
+
 func (c *Client) validateName() error {
-	if strings.TrimSpace(c.Name) == "" || len([]rune(c.Name)) > 64 || !printable(c.Name) || strings.ContainsFunc(c.Name, bidirectional) {
+	if !visibleName(c.Name) {
 		return errors.New("client_name must be 1 to 64 visible characters")
 	}
 	return nil
+}
+
+func visibleName(name string) bool {
+	return strings.TrimSpace(name) != "" && len([]rune(name)) <= 64 && printable(name) && !strings.ContainsFunc(name, bidirectional)
 }
 
 // bidirectional characters, and those without width, can make a name read like
@@ -119,7 +141,7 @@ func (c *Client) validateSecrets() error {
 }
 
 func (c *Client) validateRedirectURIs() error {
-	if len(c.RedirectURIs) == 0 {
+	if len(c.RedirectURIs) == 0 && !c.Machine() {
 		return errors.New("redirect_uris is empty")
 	}
 	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
@@ -131,6 +153,9 @@ func (c *Client) validateRedirectURIs() error {
 }
 
 func (c *Client) validateGrants() error {
+	if c.Machine() {
+		return c.validateMachine()
+	}
 	for _, field := range [...]struct {
 		name           string
 		got, supported []string
@@ -148,6 +173,21 @@ func (c *Client) validateGrants() error {
 	}
 	if !slices.Contains(c.GrantTypes, GrantAuthorizationCode) {
 		return errors.New("the response type code needs the grant authorization_code")
+	}
+	return nil
+}
+
+// validateMachine: a client that acts for itself has nothing that is for users.
+func (c *Client) validateMachine() error {
+	switch {
+	case len(c.GrantTypes) != 1:
+		return errors.New("grant_types: client_credentials stands alone")
+	case c.Public():
+		return errors.New("grant_types: client_credentials needs a secret")
+	case len(c.RedirectURIs)+len(c.PostLogoutRedirectURIs)+len(c.ResponseTypes)+len(c.ResponseModes) > 0:
+		return errors.New("a client with client_credentials has no redirect URIs, response types and modes")
+	case len(c.Scopes)+len(c.DefaultScope) > 0:
+		return errors.New("a client with client_credentials has the scopes of APIs alone")
 	}
 	return nil
 }

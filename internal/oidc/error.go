@@ -35,6 +35,7 @@ const (
 	InvalidClient            = "invalid_client"
 	InvalidGrant             = "invalid_grant"
 	InvalidScope             = "invalid_scope"
+	InvalidTarget            = "invalid_target"
 	InvalidToken             = "invalid_token"
 	InsufficientScope        = "insufficient_scope"
 	UnauthorizedClient       = "unauthorized_client"

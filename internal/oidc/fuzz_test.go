@@ -30,6 +30,9 @@ var hostile = []string{
 	"grant_type=authorization_code&code=a&code_verifier=%0a",
 	"post_logout_redirect_uri=javascript:alert(1)&state=%0d%0a&id_token_hint=..",
 	"access_token=%20&access_token=",
+	"grant_type=client_credentials&client_id=a&resource=https://api.example/%23&resource=https:&resource=//a",
+	"grant_type=client_credentials&client_id=a&resource=urn:a&resource=http://[::1]&resource=https://%00",
+	"token=ct_a.b&token_type_hint=%00&client_id=orders&client_secret=a",
 }
 
 var hostileHeaders = []string{
@@ -212,6 +215,50 @@ func FuzzParseTokenRequest(f *testing.F) {
 		}
 		if oidc.CheckSecret(shop(), a) == nil && a.Secret != "s3cret" {
 			t.Errorf("let in with %q", string(a.Secret))
+		}
+	})
+}
+
+// FuzzParseTokenQuery: who asks is read as in a token request.
+func FuzzParseTokenQuery(f *testing.F) {
+	for _, body := range hostile {
+		f.Add("", body)
+	}
+	for _, header := range hostileHeaders {
+		f.Add(header, "token=a")
+	}
+	f.Fuzz(func(t *testing.T, authorization, body string) {
+		v, _ := url.ParseQuery(body)
+		q, refusal := oidc.ParseTokenQuery(header(authorization), v)
+		if (q == nil) == (refusal == nil) {
+			t.Fatalf("got %v and %v", q, refusal)
+		}
+		if q == nil {
+			return
+		}
+		clean(t, q)
+		if q.Token == "" || len(q.Token) > 4096 || q.Auth.ID == "" || (q.Auth.Method == oidc.AuthBasic) != (authorization != "") {
+			t.Errorf("got %#v of %q, %q", q, authorization, body)
+		}
+	})
+}
+
+// FuzzValidateResourceURI: what may name an API is a URI to everybody, and the same
+// one however often it is read.
+func FuzzValidateResourceURI(f *testing.F) {
+	for _, uri := range []string{"https://api.example/", "urn:a:b", "https:", "//a", "https://a#", "a:%00", "https://u@a", "http://[::1]:80/?q", "x:/", "mailto:a@b"} {
+		f.Add(uri)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		if oidc.ValidateResourceURI(uri) != nil {
+			return
+		}
+		u, err := url.Parse(uri)
+		if err != nil || u.Scheme == "" || u.Fragment != "" || u.User != nil || strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+			t.Fatalf("took %q", uri)
+		}
+		if again, err := url.Parse(u.String()); err != nil || again.Host != u.Host || again.Path != u.Path || again.Opaque != u.Opaque {
+			t.Errorf("%q is read as %v and %v (%v)", uri, u, again, err)
 		}
 	})
 }

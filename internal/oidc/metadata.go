@@ -13,6 +13,7 @@ type Metadata struct {
 	UserinfoEndpoint      string `json:"userinfo_endpoint"`
 	JWKSURI               string `json:"jwks_uri"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
 
 	ScopesSupported        []string `json:"scopes_supported"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
@@ -26,6 +27,7 @@ type Metadata struct {
 
 	IDTokenSigningAlgValuesSupported  []string `json:"id_token_signing_alg_values_supported"`
 	TokenEndpointAuthMethodsSupported []string `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionAuthMethodsSupported []string `json:"introspection_endpoint_auth_methods_supported"`
 	CodeChallengeMethodsSupported     []string `json:"code_challenge_methods_supported"`
 
 	ClaimsParameterSupported                   bool `json:"claims_parameter_supported"`
@@ -45,11 +47,12 @@ func NewMetadata(issuer string) Metadata {
 		UserinfoEndpoint:      issuer + "/userinfo",
 		JWKSURI:               issuer + "/jwks.json",
 		EndSessionEndpoint:    issuer + "/end_session",
+		IntrospectionEndpoint: issuer + "/introspect",
 
 		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeOfflineAccess},
 		ResponseTypesSupported: []string{ResponseTypeCode},
 		ResponseModesSupported: []string{ResponseModeQuery, ResponseModeFormPost},
-		GrantTypesSupported:    []string{GrantAuthorizationCode, GrantRefreshToken},
+		GrantTypesSupported:    []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials},
 		ACRValuesSupported:     []string{ACR1FA, ACR2FA},
 		SubjectTypesSupported:  []string{"public"},
 		ClaimsSupported: slices.Concat([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
@@ -59,6 +62,7 @@ func NewMetadata(issuer string) Metadata {
 
 		IDTokenSigningAlgValuesSupported:  []string{"RS256", "ES256", "EdDSA"},
 		TokenEndpointAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthNone},
+		IntrospectionAuthMethodsSupported: []string{AuthBasic, AuthPost},
 		CodeChallengeMethodsSupported:     []string{"S256"},
 
 		ClaimsParameterSupported:                   true,

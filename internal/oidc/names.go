@@ -4,6 +4,7 @@ package oidc
 const (
 	GrantAuthorizationCode = "authorization_code"
 	GrantRefreshToken      = "refresh_token"
+	GrantClientCredentials = "client_credentials"
 
 	ResponseTypeCode     = "code"
 	ResponseModeQuery    = "query"

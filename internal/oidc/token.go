@@ -42,6 +42,7 @@ type TokenRequest struct {
 	CodeVerifier string
 	RefreshToken string
 	Scope        []string
+	Resources    []string // URIs of APIs, each once (RFC 8707 §2.2)
 }
 
 // LogValue leaves out the code, the verifier and the token.
@@ -64,6 +65,7 @@ func ParseTokenRequest(authorization []string, form url.Values) (*TokenRequest, 
 		CodeVerifier: p.text("code_verifier", 256),
 		RefreshToken: p.text("refresh_token", 512),
 		Scope:        p.scope(),
+		Resources:    p.resources(),
 	}
 	r.Auth = p.clientAuth(authorization)
 	if p.err == nil {

@@ -186,6 +186,19 @@ type AccessToken struct {
 	ExpiresAt  time.Time
 }
 
+// ClientToken is an access token that a client has for itself (RFC 6749 §4.4): no
+// user, no grant, no proofs.
+type ClientToken struct {
+	ID         string
+	SecretHash []byte
+	ClientID   string
+	// Resource is the API that it is for. To make one its id suffices.
+	Resource  *oidc.Resource
+	Scope     []string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
 // RefreshToken is a refresh token; one row each, used or not.
 type RefreshToken struct {
 	ID         string

@@ -15,9 +15,34 @@ type Clients interface {
 	// CreateClient fails with ErrExists if the id is taken.
 	CreateClient(ctx context.Context, c *oidc.Client, events ...Event) error
 	UpdateClient(ctx context.Context, c *oidc.Client, events ...Event) error
-	// RemoveClient ends the client's grants, interactions and consents with it, so
-	// that another client of the same id inherits nothing.
+	// RemoveClient ends the client's grants, interactions, consents and its own
+	// tokens with it, so that another client of the same id inherits nothing.
 	RemoveClient(ctx context.Context, id string, now time.Time, events ...Event) error
+}
+
+// Resources are the registered resource servers. What is allowed or issued for
+// one names its id.
+type Resources interface {
+	// Resource returns the resource server of a URI, ErrNotFound if there is none.
+	Resource(ctx context.Context, uri string) (*oidc.Resource, error)
+	Resources(ctx context.Context) ([]*oidc.Resource, error)
+	// CreateResource fails with ErrExists if the URI or the id is taken.
+	CreateResource(ctx context.Context, r *oidc.Resource, events ...Event) error
+	// RemoveResource ends the tokens for it. Another resource server of the same
+	// URI inherits nothing, for it has another id.
+	RemoveResource(ctx context.Context, uri string, events ...Event) error
+}
+
+// ClientTokens are the access tokens that clients have for themselves. They
+// belong to no user.
+type ClientTokens interface {
+	// IssueClientToken makes a token; ErrNotFound if the client or the resource
+	// server is gone.
+	IssueClientToken(ctx context.Context, t *ClientToken, events ...Event) error
+	// ClientToken returns a live token with its client: the secret right, not
+	// expired, the resource server there, the client the one that it was made for.
+	// Anything else is ErrNotFound. The client may be disabled.
+	ClientToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*ClientToken, *oidc.Client, error)
 }
 
 // Users are the people.
@@ -231,12 +256,14 @@ type Meta interface {
 // Store is every role; consumers ask for those that they use.
 type Store interface {
 	Clients
+	Resources
 	Users
 	Authenticators
 	Sessions
 	Interactions
 	Codes
 	GrantStore
+	ClientTokens
 	Consents
 	Throttle
 	Keys

@@ -1,8 +1,10 @@
-// Package token serves machines: the token endpoint and userinfo, on one
-// pipeline. It authenticates the client and checks what it may do before a
+// Package token serves machines: the token endpoint, introspection and userinfo,
+// on one pipeline. It authenticates the client and checks what it may do before a
 // grant function runs, and issues after it: no grant can forget a check.
 //
 // issue is the only way to a user's token, and policy.Allows its gate.
+// issueToClient is the only way to a client's own token, which is of another kind
+// and never says that somebody signed in.
 package token
 
 import (
@@ -22,7 +24,8 @@ import (
 
 // The prefixes of tokens: a kind and a table each.
 const (
-	AccessPrefix  = "at_"
+	AccessPrefix  = "at_" // a user's access token
+	ClientPrefix  = "ct_" // a client's own access token
 	RefreshPrefix = "rt_"
 )
 
@@ -38,11 +41,13 @@ const (
 // Store is what the token endpoint keeps and asks for.
 type Store interface {
 	store.Clients
+	store.Resources
 	store.Codes
 	store.GrantStore
+	store.ClientTokens
 }
 
-// Service answers token and userinfo requests.
+// Service answers token, introspection and userinfo requests.
 type Service struct {
 	Store  Store
 	Policy policy.Policy
@@ -74,12 +79,13 @@ type grantFunc func(*Service, context.Context, *call) (*Response, error)
 var grants = map[string]grantFunc{
 	oidc.GrantAuthorizationCode: (*Service).redeemCode,
 	oidc.GrantRefreshToken:      (*Service).refresh,
+	oidc.GrantClientCredentials: (*Service).clientCredentials,
 }
 
 // Serve answers a token request: client first, then what it may do, then the
 // grant. Errors are *oidc.Error for the client, anything else for the log.
 func (s *Service) Serve(ctx context.Context, req *oidc.TokenRequest, o flow.Origin) (*Response, error) {
-	c, err := s.authenticate(ctx, req)
+	c, err := s.authenticate(ctx, req.Auth)
 	if err != nil {
 		return nil, err
 	}
@@ -95,15 +101,15 @@ func (s *Service) Serve(ctx context.Context, req *oidc.TokenRequest, o flow.Orig
 
 // authenticate returns the client that the request proves to come from
 // (RFC 6749 §2.3). An unknown client and a wrong secret look the same.
-func (s *Service) authenticate(ctx context.Context, req *oidc.TokenRequest) (*oidc.Client, error) {
-	c, err := s.Store.Client(ctx, req.Auth.ID)
+func (s *Service) authenticate(ctx context.Context, auth oidc.ClientAuth) (*oidc.Client, error) {
+	c, err := s.Store.Client(ctx, auth.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("load client: %w", err)
 	}
 	if err != nil || c.Disabled {
 		return nil, oidc.Errorf(oidc.InvalidClient, "client authentication failed")
 	}
-	if refusal := oidc.CheckSecret(c, req.Auth); refusal != nil {
+	if refusal := oidc.CheckSecret(c, auth); refusal != nil {
 		return nil, refusal
 	}
 	return c, nil
@@ -138,6 +144,12 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 }
 
 func (r *call) event(kind string, g *store.Grant) store.Event {
-	return store.Event{At: r.now, Type: kind, UserID: g.UserID, ClientID: r.client.ID, Session: g.SessionID,
-		Address: r.origin.Address, RequestID: r.origin.RequestID, Detail: g.ID}
+	e := r.ownEvent(kind, g.ID)
+	e.UserID, e.Session = g.UserID, g.SessionID
+	return e
+}
+
+// ownEvent is an event of the client's alone.
+func (r *call) ownEvent(kind, detail string) store.Event {
+	return store.Event{At: r.now, Type: kind, ClientID: r.client.ID, Address: r.origin.Address, RequestID: r.origin.RequestID, Detail: detail}
 }

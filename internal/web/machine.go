@@ -32,6 +32,55 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, resp)
 }
 
+// introspect is the introspection endpoint, for APIs (RFC 7662 §2). Scripts of
+// other origins have no business here.
+func (s *server) introspect(w http.ResponseWriter, r *http.Request) error {
+	query, err := s.tokenQuery(w, r)
+	if err != nil {
+		return s.queryError(w, r, err)
+	}
+	answer, err := s.Tokens.Introspect(r.Context(), query)
+	if err != nil {
+		return s.queryError(w, r, err)
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+// tokenQuery reads a request about a token.
+func (s *server) tokenQuery(w http.ResponseWriter, r *http.Request) (*oidc.TokenQuery, error) {
+	if wait := s.guessRate.full(address(r)); wait > 0 {
+		return nil, tooMany(wait)
+	}
+	form, err := readForm(w, r)
+	if err != nil {
+		return nil, err
+	}
+	query, refusal := oidc.ParseTokenQuery(r.Header.Values("Authorization"), form)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return query, nil
+}
+
+// queryError answers an error of the introspection endpoint: 401 for a client that
+// is not who it says, 403 for one that may not ask at all (RFC 7662 §2.3).
+func (s *server) queryError(w http.ResponseWriter, r *http.Request, err error) error {
+	var refusal *oidc.Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	status := http.StatusBadRequest
+	switch refusal.Code {
+	case oidc.InvalidClient:
+		s.guessRate.take(address(r))
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", basicChallenge)
+	case oidc.UnauthorizedClient:
+		status = http.StatusForbidden
+	}
+	return writeError(w, status, refusal)
+}
+
 // userinfo is the UserInfo endpoint (OpenID Connect Core §5.3).
 func (s *server) userinfo(w http.ResponseWriter, r *http.Request) error {
 	forScripts(w.Header())
@@ -71,6 +120,9 @@ func (s *server) preflight(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// basicChallenge asks for a client's credentials (RFC 7617 §2).
+const basicChallenge = `Basic realm="token"`
+
 // machineError answers an error of the token endpoint as JSON (RFC 6749 §5.2).
 func (s *server) machineError(w http.ResponseWriter, r *http.Request, err error) error {
 	var refusal *oidc.Error
@@ -82,7 +134,7 @@ func (s *server) machineError(w http.ResponseWriter, r *http.Request, err error)
 		s.guessRate.take(s.address(r))
 		if r.Header.Get("Authorization") != "" {
 			status = http.StatusUnauthorized
-			w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
+			w.Header().Set("WWW-Authenticate", basicChallenge)
 		}
 	}
 	return writeError(w, status, refusal)

@@ -88,6 +88,7 @@ func (s *server) routes() *http.ServeMux {
 		{"GET " + s.base + "/interaction/{id}", s.showInteraction},
 		{"POST " + s.base + "/interaction/{id}/{action}", s.answerInteraction},
 		{"POST " + s.base + "/token", s.token},
+		{"POST " + s.base + "/introspect", s.introspect},
 		{"GET " + s.base + "/userinfo", s.userinfo},
 		{"POST " + s.base + "/userinfo", s.userinfo},
 		{"OPTIONS " + s.base + "/token", s.preflight},

@@ -31,7 +31,7 @@ func (s *Store) Clients(ctx context.Context) (list []*oidc.Client, err error) {
 // CreateClient implements store.Clients.
 func (s *Store) CreateClient(ctx context.Context, c *oidc.Client, events ...store.Event) error {
 	return s.update(ctx,
-		must(store.ErrExists, `INSERT INTO clients (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`, c.ID, asJSON(c)),
+		must(store.ErrExists, `INSERT INTO clients (id, body, born) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`, c.ID, asJSON(c), store.NewID()),
 		record(events))
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 	"github.com/sallyport-id/sallyport/internal/store/storetest"
@@ -54,6 +55,8 @@ func TestBrokenStoresFail(t *testing.T) {
 	for check, breakIt := range map[string]func(*sqlstore.Store) store.Store{
 		"CodeRedeemedOnce":               func(s *sqlstore.Store) store.Store { return &loadCheckMark{Store: s, used: map[string]bool{}} },
 		"CodeWrongSecretIsNeverReuse":    func(s *sqlstore.Store) store.Store { return &ignoresSecret{s} },
+		"RemoveResourceLeavesNoHeir":     func(s *sqlstore.Store) store.Store { return &findsByURI{s} },
+		"ClientTokenEndsWithItsClient":   func(s *sqlstore.Store) store.Store { return &bornAgain{Store: s} },
 		"TOTPStepAcceptedOnce":           func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
 		"TOTPStepsOnlyRise":              func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
 		"AddProofNeverLost":              func(s *sqlstore.Store) store.Store { return &losesProofs{Store: s} },
@@ -125,6 +128,34 @@ func (s *loadCheckMark) RedeemCode(_ context.Context, id string, _ []byte, _ tim
 	s.used[id] = true
 	s.mu.Unlock()
 	return nil
+}
+
+// findsByURI makes tokens for whatever has the URI.
+type findsByURI struct{ *sqlstore.Store }
+
+func (s *findsByURI) IssueClientToken(ctx context.Context, t *store.ClientToken, events ...store.Event) error {
+	r, err := s.Resource(ctx, t.Resource.URI)
+	if err != nil {
+		return err
+	}
+	heirs := *t
+	heirs.Resource = r
+	return s.Store.IssueClientToken(ctx, &heirs, events...)
+}
+
+// bornAgain disables a client instead of removing it, and lets the next have its
+// row.
+type bornAgain struct{ *sqlstore.Store }
+
+func (s *bornAgain) RemoveClient(ctx context.Context, id string, _ time.Time, events ...store.Event) error {
+	return s.UpdateClient(ctx, &oidc.Client{ID: id, Disabled: true}, events...)
+}
+
+func (s *bornAgain) CreateClient(ctx context.Context, c *oidc.Client, events ...store.Event) error {
+	if err := s.UpdateClient(ctx, c); err == nil {
+		return nil
+	}
+	return s.Store.CreateClient(ctx, c, events...)
 }
 
 // checksSteps reads the last step and, if the new one is greater, takes it.

@@ -119,6 +119,12 @@ var Checks = []Check{
 	{"ClientUpdatedAndRemoved", clientUpdatedAndRemoved},
 	{"RemoveClientLeavesNoHeir", removeClientLeavesNoHeir},
 
+	{"ResourceKept", resourceKept},
+	{"ResourceURIUnique", resourceURIUnique},
+	{"RemoveResourceLeavesNoHeir", removeResourceLeavesNoHeir},
+	{"ClientTokenKept", clientTokenKept},
+	{"ClientTokenEndsWithItsClient", clientTokenEndsWithItsClient},
+
 	{"UserKept", userKept},
 	{"UserLoginAndIDNeverReused", userLoginAndIDNeverReused},
 	{"RemoveUserForgets", removeUserForgets},

@@ -1,0 +1,255 @@
+package sallyport_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+// clientToken is a client's own token.
+func (r *rig) clientToken(client string, extra ...string) tokens {
+	r.t.Helper()
+	form := url.Values{"grant_type": {"client_credentials"}}
+	for i := 0; i < len(extra); i += 2 {
+		form.Add(extra[i], extra[i+1])
+	}
+	return r.token(client, form)
+}
+
+// introspect asks as a client what a token is worth.
+func (r *rig) introspect(client, token string) map[string]any {
+	r.t.Helper()
+	status, answer := r.postForm("/introspect", client, url.Values{"token": {token}})
+	if status != http.StatusOK {
+		r.t.Fatalf("introspection: got %d %v", status, answer)
+	}
+	return answer
+}
+
+// postForm posts a form as a client; the answer's JSON is nil if it has none.
+func (r *rig) postForm(path, client string, form url.Values) (status int, answer map[string]any) {
+	r.t.Helper()
+	req, err := http.NewRequest("POST", r.issuer+path, strings.NewReader(form.Encode()))
+	r.must(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if client != "" {
+		req.SetBasicAuth(client, r.secret[client])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	r.must(err)
+	defer resp.Body.Close()
+	_ = json.NewDecoder(resp.Body).Decode(&answer)
+	return resp.StatusCode, answer
+}
+
+// mustBeInactive wants the answer that says nothing.
+func mustBeInactive(t *testing.T, what string, answer map[string]any) {
+	t.Helper()
+	if len(answer) != 1 || answer["active"] != false {
+		t.Errorf("%s: got %v, want active false and no more", what, answer)
+	}
+}
+
+// changeClient writes a client as it is after a change.
+func (r *rig) changeClient(id string, change func(*oidc.Client)) {
+	r.t.Helper()
+	c, err := r.Store().Client(r.t.Context(), id)
+	r.must(err)
+	change(c)
+	r.must(r.Store().UpdateClient(r.t.Context(), c))
+}
+
+// TestClientCredentials: a token for the one API that the client may use, which
+// says nothing of a user.
+func TestClientCredentials(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	got := r.clientToken("worker")
+	if got.status != 200 || got.Type != "Bearer" || got.Expires != 600 || got.Scope != "orders:read" || got.Refresh != "" || got.ID != "" {
+		t.Fatalf("got %+v, want an access token of orders:read and nothing else", got)
+	}
+	want := map[string]any{"active": true, "iss": r.issuer, "sub": "worker", "client_id": "worker", "aud": orders, "scope": "orders:read", "token_type": "Bearer"}
+	answer := r.introspect("orders", got.Access)
+	for name, value := range want {
+		if answer[name] != value {
+			t.Errorf("%s: got %v, want %v", name, answer[name], value)
+		}
+	}
+	if life := answer["exp"].(float64) - answer["iat"].(float64); life != 600 || len(answer) != len(want)+2 {
+		t.Errorf("got a life of %v, and %v; want 600 s and no acr, amr, auth_time", life, answer)
+	}
+	if status, _ := r.userinfo(got.Access); status != http.StatusUnauthorized {
+		t.Errorf("userinfo: got %d, want 401", status)
+	}
+	r.clock.ahead += 10 * time.Minute
+	mustBeInactive(t, "expired", r.introspect("orders", got.Access))
+}
+
+// TestClientCredentialsAreForWhatIsAllowed: an API and its scopes are the client's
+// or refused; the client's own lifetime makes the API's shorter, never longer.
+func TestClientCredentialsAreForWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	both := admin.Machine("both", "Both")
+	r.must(r.Admin().Allow(t.Context(), both, orders))
+	r.must(r.Admin().Allow(t.Context(), both, billing))
+	r.addClient(t.Context(), both)
+	for name, c := range map[string]struct {
+		extra       []string
+		code, scope string
+	}{
+		"no API named":            {nil, oidc.InvalidTarget, ""},
+		"one":                     {[]string{"resource", billing}, "", "bills:read"},
+		"the other":               {[]string{"resource", orders}, "", "orders:read orders:write"},
+		"fewer scopes":            {[]string{"resource", orders, "scope", "orders:write"}, "", "orders:write"},
+		"the other one's scope":   {[]string{"resource", billing, "scope", "orders:read"}, oidc.InvalidScope, ""},
+		"two at once":             {[]string{"resource", orders, "resource", billing}, oidc.InvalidTarget, ""},
+		"the same, twice":         {[]string{"resource", orders, "resource", orders}, "", "orders:read orders:write"},
+		"one that is none":        {[]string{"resource", "https://none.example.com/"}, oidc.InvalidTarget, ""},
+		"almost the same":         {[]string{"resource", strings.TrimSuffix(orders, "/")}, oidc.InvalidTarget, ""},
+		"with a fragment":         {[]string{"resource", orders + "#a"}, oidc.InvalidTarget, ""},
+		"this server":             {[]string{"resource", r.issuer}, oidc.InvalidTarget, ""},
+		"openid":                  {[]string{"resource", orders, "scope", "openid"}, oidc.InvalidScope, ""},
+		"a user's refresh scopes": {[]string{"resource", orders, "scope", "orders:read offline_access"}, oidc.InvalidScope, ""},
+	} {
+		if got := r.clientToken("both", c.extra...); got.Error != c.code || got.Scope != c.scope || (got.Access != "") != (c.code == "") {
+			t.Errorf("%s: got %+v, want %q, %q", name, got, c.code, c.scope)
+		}
+	}
+	r.changeClient("both", func(c *oidc.Client) { c.AccessTokenTTL = time.Minute })
+	if got := r.clientToken("both", "resource", orders); got.Expires != 60 {
+		t.Errorf("a shorter life of the client's: got %d s", got.Expires)
+	}
+	r.changeClient("both", func(c *oidc.Client) { c.AccessTokenTTL = time.Hour })
+	if got := r.clientToken("both", "resource", orders); got.Expires != 600 {
+		t.Errorf("a longer life of the client's: got %d s", got.Expires)
+	}
+}
+
+// TestIntrospectionIsForTheAPI: the client that is the API's own hears what the
+// token says; every other hears nothing, and one that is no API's is refused.
+func TestIntrospectionIsForTheAPI(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	token := r.clientToken("worker").Access
+	if r.introspect("orders", token)["active"] != true {
+		t.Error("the API was not told")
+	}
+	mustBeInactive(t, "another API", r.introspect("billing", token))
+	for _, wrong := range []string{"x", token + "x", token[:len(token)-1], strings.Replace(token, "ct_", "at_", 1), r.userToken("web")} {
+		mustBeInactive(t, "a token that is not", r.introspect("orders", wrong))
+	}
+	for client, want := range map[string]int{"worker": http.StatusForbidden, "web": http.StatusForbidden, "nobody": http.StatusUnauthorized} {
+		if status, answer := r.postForm("/introspect", client, url.Values{"token": {token}}); status != want || answer["active"] != nil {
+			t.Errorf("%s: got %d %v, want %d", client, status, answer, want)
+		}
+	}
+	if status, _ := r.postForm("/introspect", "", url.Values{"token": {token}, "client_id": {"spa"}}); status != http.StatusUnauthorized {
+		t.Errorf("a public client: got %d", status)
+	}
+}
+
+// userToken is a user's token of this server, from a sign-in of its own.
+func (r *rig) userToken(client string) string {
+	b := r.browser()
+	return r.redeem(client, b.signIn(r.mina, b.authorize(client)).mustCode()).Access
+}
+
+// TestRule6ClientTokensStopAtOnce: with the client disabled, its permission taken,
+// the client removed, or the API removed; and what comes later under the same name
+// inherits nothing.
+func TestRule6ClientTokensStopAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(*rig){
+		"client disabled":  func(r *rig) { r.changeClient("worker", func(c *oidc.Client) { c.Disabled = true }) },
+		"permission taken": func(r *rig) { r.changeClient("worker", func(c *oidc.Client) { c.Resources = nil }) },
+		"client removed":   func(r *rig) { r.must(r.Admin().RemoveClient(r.t.Context(), "worker")) },
+		"API removed":      func(r *rig) { r.must(r.Admin().RemoveResource(r.t.Context(), orders)) },
+		"client made anew": func(r *rig) {
+			c, err := r.Store().Client(r.t.Context(), "worker")
+			r.must(err)
+			r.must(r.Admin().RemoveClient(r.t.Context(), "worker"))
+			r.must(r.Store().CreateClient(r.t.Context(), c))
+		},
+		"API made anew": func(r *rig) {
+			r.must(r.Admin().RemoveResource(r.t.Context(), orders))
+			r.must(r.Admin().AddResource(r.t.Context(), &oidc.Resource{URI: orders, Name: "heir", Scopes: []string{"orders:read"}}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			token := r.clientToken("worker").Access
+			if r.introspect("orders", token)["active"] != true {
+				t.Fatal("the token is worth nothing to begin with")
+			}
+			stop(r)
+			mustBeInactive(t, name, r.introspect("orders", token))
+			if got := r.clientToken("worker"); name != "client made anew" && got.Error == "" {
+				t.Errorf("a new token: got %+v", got)
+			}
+		})
+	}
+}
+
+// TestMachinesSignNobodyIn: the client of a machine is refused wherever a user
+// would be needed, and can be given nothing that is for one.
+func TestMachinesSignNobodyIn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	if v := b.authorize("worker"); v.location != nil || v.status != http.StatusBadRequest {
+		t.Errorf("authorize: got %d %v", v.status, v.location)
+	}
+	for _, grant := range []url.Values{
+		{"grant_type": {"authorization_code"}, "code": {"ac_a.b"}},
+		{"grant_type": {"refresh_token"}, "refresh_token": {"rt_a.b"}},
+	} {
+		if got := r.token("worker", grant); got.Error != oidc.UnauthorizedClient {
+			t.Errorf("%v: got %+v", grant, got)
+		}
+	}
+	if got := r.clientToken("web"); got.Error != oidc.UnauthorizedClient {
+		t.Errorf("client credentials of a client for users: got %+v", got)
+	}
+	if got := r.token("", url.Values{"grant_type": {"client_credentials"}, "client_id": {"worker"}}); got.Error != oidc.InvalidClient {
+		t.Errorf("client credentials without a secret: got %+v", got)
+	}
+	for what, change := range map[string]func(*oidc.Client){
+		"public":         func(c *oidc.Client) { c.AuthMethod, c.SecretHashes = oidc.AuthNone, nil },
+		"redirect URI":   func(c *oidc.Client) { c.RedirectURIs = []string{callback} },
+		"refresh tokens": func(c *oidc.Client) { c.GrantTypes = append(c.GrantTypes, oidc.GrantRefreshToken) },
+		"codes":          func(c *oidc.Client) { c.GrantTypes = append(c.GrantTypes, oidc.GrantAuthorizationCode) },
+		"user scopes":    func(c *oidc.Client) { c.Scopes = []string{oidc.ScopeOpenID} },
+		"openid at an API": func(c *oidc.Client) {
+			c.Resources = []oidc.ResourceAccess{{ResourceID: "x", URI: orders, Scopes: []string{oidc.ScopeOpenID}}}
+		},
+		"a user's subject as its id": func(c *oidc.Client) { c.ID = r.mina.id },
+	} {
+		c := admin.Machine("loose", "Loose")
+		change(c)
+		if _, err := r.Admin().AddClient(t.Context(), c); err == nil {
+			t.Errorf("%s: the preset was loosened", what)
+		}
+	}
+}
+
+// TestRule23WrongSecretOfAClientToken: an id from a log opens nothing, and closes
+// nothing.
+func TestRule23WrongSecretOfAClientToken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	token := r.clientToken("worker").Access
+	id, _, _ := strings.Cut(token, ".")
+	mustBeInactive(t, "wrong secret", r.introspect("orders", fmt.Sprintf("%s.%s", id, strings.Repeat("A", 43))))
+	if r.introspect("orders", token)["active"] != true {
+		t.Error("guessing ended the token")
+	}
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+)
+
+type apiCommands struct {
+	Add    apiAddCmd    `cmd:"" help:"Register an API. What may use it, and what it is itself, is said with client add."`
+	List   apiListCmd   `cmd:"" help:"List the APIs."`
+	Show   apiShowCmd   `cmd:"" help:"Show all fields of one, and its clients."`
+	Remove apiRemoveCmd `cmd:"" help:"Forget one, and end the tokens for it."`
+}
+
+type apiAddCmd struct {
+	configFlag
+	outputFlag
+	URI            string        `arg:"" help:"Its name in requests, and the audience of its tokens: an absolute URI without fragment."`
+	Name           string        `help:"What people see; the URI if empty."`
+	Scope          []string      `required:"" sep:"none" help:"A scope that it knows. May be repeated."`
+	AccessTokenTTL time.Duration `name:"access-token-ttl" placeholder:"TIME" help:"How long its access tokens live; 10m if not said."`
+	MinLevel       int           `placeholder:"LEVEL" help:"The least that a user must have proven for a token: 1 or 2 factors."`
+}
+
+// Run registers the API.
+func (c *apiAddCmd) Run() error {
+	r := &oidc.Resource{URI: c.URI, Name: c.Name, Scopes: c.Scope, AccessTokenTTL: c.AccessTokenTTL, MinLevel: oidc.Level(c.MinLevel)}
+	if r.Name == "" {
+		r.Name = c.URI
+	}
+	if r.MinLevel > oidc.Level2FA {
+		return fmt.Errorf("--min-level must be 1 or 2: nothing that is there yet proves more")
+	}
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		if err := a.AddResource(ctx, r); err != nil {
+			return fmt.Errorf("API %q: %w", c.URI, err)
+		}
+		s := shownAPI{Resource: r}
+		return c.print(os.Stdout, s, s.print)
+	})
+}
+
+// shownAPI is an API with the clients that know it.
+type shownAPI struct {
+	*oidc.Resource
+	Clients     []string `json:"clients,omitempty"`     // may ask for its tokens
+	Introspects []string `json:"introspects,omitempty"` // may ask about its tokens
+}
+
+func (s shownAPI) print(w io.Writer) error {
+	return printLines(w, []line{
+		{"resource", s.URI}, {"name", s.Name}, {"scopes", strings.Join(s.Scopes, " ")},
+		{"access_token_ttl", ttlText(s.AccessTokenTTL)}, {"min_level", fmt.Sprint(int(s.MinLevel))},
+		{"clients", strings.Join(s.Clients, " ")}, {"introspects", strings.Join(s.Introspects, " ")},
+	})
+}
+
+func ttlText(d time.Duration) string {
+	if d == 0 {
+		return "default"
+	}
+	return d.String()
+}
+
+type apiListCmd struct {
+	configFlag
+	outputFlag
+}
+
+// Run lists the APIs.
+func (c *apiListCmd) Run() error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
+		list, err := db.Resources(ctx)
+		if err != nil {
+			return err
+		}
+		if list == nil {
+			list = []*oidc.Resource{}
+		}
+		return c.print(os.Stdout, list, func(w io.Writer) error {
+			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "RESOURCE\tNAME\tLEVEL\tSCOPES")
+			for _, r := range list {
+				fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", r.URI, r.Name, r.MinLevel, strings.Join(r.Scopes, " "))
+			}
+			return t.Flush()
+		})
+	})
+}
+
+type apiShowCmd struct {
+	configFlag
+	outputFlag
+	URI string `arg:"" help:"The API's URI."`
+}
+
+// Run shows the API.
+func (c *apiShowCmd) Run() error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
+		r, err := db.Resource(ctx, c.URI)
+		if err != nil {
+			return fmt.Errorf("API %q: %w", c.URI, err)
+		}
+		clients, err := db.Clients(ctx)
+		if err != nil {
+			return err
+		}
+		s := shownAPI{Resource: r}
+		for _, client := range clients {
+			if len(client.ScopesAt(r)) > 0 {
+				s.Clients = append(s.Clients, client.ID)
+			}
+			if client.Introspects(r) {
+				s.Introspects = append(s.Introspects, client.ID)
+			}
+		}
+		return c.print(os.Stdout, s, s.print)
+	})
+}
+
+type apiRemoveCmd struct {
+	configFlag
+	yesFlag
+	URI string `arg:"" help:"The API's URI."`
+}
+
+// Run removes the API.
+func (c *apiRemoveCmd) Run() error {
+	if err := c.check("ends the tokens for " + c.URI + " and what clients may do there"); err != nil {
+		return err
+	}
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		return a.RemoveResource(ctx, c.URI)
+	})
+}

@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// AddResource registers an API and gives it its id. store.ErrExists if the URI is
+// taken.
+func (a *Admin) AddResource(ctx context.Context, r *oidc.Resource) error {
+	r.ID = store.NewID()
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	return a.Store.CreateResource(ctx, r, store.Event{At: a.Now(), Type: "resource.created", Detail: r.URI})
+}
+
+// RemoveResource forgets an API and ends the tokens for it.
+func (a *Admin) RemoveResource(ctx context.Context, uri string) error {
+	err := a.Store.RemoveResource(ctx, uri, store.Event{At: a.Now(), Type: "resource.removed", Detail: uri})
+	if err != nil {
+		return fmt.Errorf("API %q: %w", uri, err)
+	}
+	return nil
+}
+
+// Allow lets a client that is not yet registered ask for tokens for an API: with
+// these scopes, or with none given with all that the API has now.
+func (a *Admin) Allow(ctx context.Context, c *oidc.Client, uri string, scopes ...string) error {
+	r, err := a.Store.Resource(ctx, uri)
+	if err != nil {
+		return fmt.Errorf("API %q: %w", uri, err)
+	}
+	if len(scopes) == 0 {
+		scopes = r.Scopes
+	}
+	for _, scope := range scopes {
+		if !slices.Contains(r.Scopes, scope) {
+			return fmt.Errorf("API %q has no scope %q", uri, scope)
+		}
+	}
+	access(c, r).Scopes = scopes
+	return nil
+}
+
+// AllowIntrospection makes a client that is not yet registered an API's own: it
+// may ask what tokens for the API are worth.
+func (a *Admin) AllowIntrospection(ctx context.Context, c *oidc.Client, uri string) error {
+	r, err := a.Store.Resource(ctx, uri)
+	if err != nil {
+		return fmt.Errorf("API %q: %w", uri, err)
+	}
+	access(c, r).Introspect = true
+	return nil
+}
+
+// access returns what the client may do with the API, to be changed.
+func access(c *oidc.Client, r *oidc.Resource) *oidc.ResourceAccess {
+	for i := range c.Resources {
+		if c.Resources[i].ResourceID == r.ID {
+			return &c.Resources[i]
+		}
+	}
+	c.Resources = append(c.Resources, oidc.ResourceAccess{ResourceID: r.ID, URI: r.URI})
+	return &c.Resources[len(c.Resources)-1]
+}
