@@ -253,3 +253,115 @@ func TestRule23WrongSecretOfAClientToken(t *testing.T) {
 		t.Error("guessing ended the token")
 	}
 }
+
+// revoke ends a token as its client, which is told nothing.
+func (r *rig) revoke(client, token string) {
+	r.t.Helper()
+	if status, answer := r.postForm("/revoke", client, url.Values{"token": {token}}); status != http.StatusOK || answer != nil {
+		r.t.Fatalf("revocation: got %d %v, want 200 and nothing", status, answer)
+	}
+}
+
+// TestRevocation: an access token ends alone, a refresh token with its family; what
+// is nothing, or no more, is no error.
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	first := r.redeem("web", b.signIn(r.mina, b.authorize("web")).mustCode())
+	works := func(token string) bool { status, _ := r.userinfo(token); return status == http.StatusOK }
+	refresh := func() tokens {
+		return r.token("web", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}})
+	}
+	for _, none := range []string{"x", first.Access + "x", first.Access[:len(first.Access)-1], first.Refresh + "x", "ct_a.b", "at_", "rt_.", first.ID} {
+		r.revoke("web", none)
+	}
+	if !works(first.Access) {
+		t.Fatal("a token was ended that was not named")
+	}
+	r.revoke("web", first.Access)
+	r.revoke("web", first.Access)
+	second := refresh()
+	if works(first.Access) || !works(second.Access) {
+		t.Errorf("after the access token: got %v, %v; want it to end alone", works(first.Access), works(second.Access))
+	}
+	other := r.redeem("web", b.authorize("web").mustCode())
+	r.revoke("web", first.Refresh)
+	if got := refresh(); works(second.Access) || got.Error != oidc.InvalidGrant {
+		t.Errorf("after the refresh token: the access token %v, a refresh %+v", works(second.Access), got)
+	}
+	if !works(other.Access) {
+		t.Error("another grant ended, too")
+	}
+	own := r.clientToken("worker").Access
+	r.revoke("worker", own)
+	mustBeInactive(t, "revoked", r.introspect("orders", own))
+	events, err := r.Store().Events(t.Context(), 20)
+	r.must(err)
+	seen := map[string]int{}
+	for _, e := range events {
+		seen[e.Type]++
+	}
+	if seen["token.access.revoked"] != 1 || seen["token.revoked"] != 1 || seen["token.client.revoked"] != 1 {
+		t.Errorf("got the events %v, want one of each", seen)
+	}
+}
+
+// TestRevocationOfAFamily: of a public client each token of the family ends all of
+// it, the ones that were rotated away, too.
+func TestRevocationOfAFamily(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	public := func(form url.Values) tokens {
+		form.Set("client_id", "spa")
+		return r.token("", form)
+	}
+	code := b.signIn(r.mina, b.authorize("spa")).mustCode()
+	first := public(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}})
+	second := public(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}})
+	if status, _ := r.postForm("/revoke", "", url.Values{"token": {first.Refresh}, "client_id": {"spa"}}); status != http.StatusOK {
+		t.Fatalf("got %d", status)
+	}
+	if status, _ := r.userinfo(second.Access); status != http.StatusUnauthorized {
+		t.Errorf("the access token: got %d", status)
+	}
+	if got := public(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {second.Refresh}}); got.Error != oidc.InvalidGrant {
+		t.Errorf("the refresh token: got %+v", got)
+	}
+}
+
+// TestRevocationIsForTheOwner: no client ends another's tokens, and nobody's without
+// saying who it is.
+func TestRevocationIsForTheOwner(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	got := r.redeem("web", b.signIn(r.mina, b.authorize("web")).mustCode())
+	own := r.clientToken("worker").Access
+	for _, token := range []string{got.Access, got.Refresh, own} {
+		for _, client := range []string{"asks", "orders"} {
+			if status, answer := r.postForm("/revoke", client, url.Values{"token": {token}}); status != http.StatusBadRequest || answer["error"] != oidc.InvalidGrant {
+				t.Errorf("%s: got %d %v", client, status, answer)
+			}
+		}
+		if status, _ := r.postForm("/revoke", "", url.Values{"token": {token}, "client_id": {"spa"}}); status != http.StatusBadRequest {
+			t.Errorf("a public client: got %d", status)
+		}
+		if status, _ := r.postForm("/revoke", "nobody", url.Values{"token": {token}}); status != http.StatusUnauthorized {
+			t.Errorf("an unknown client: got %d", status)
+		}
+		if status, _ := r.postForm("/revoke", "", url.Values{"token": {token}, "client_id": {"web"}}); status != http.StatusBadRequest {
+			t.Errorf("a client without its secret: got %d", status)
+		}
+	}
+	if status, _ := r.userinfo(got.Access); status != http.StatusOK {
+		t.Errorf("the access token: got %d", status)
+	}
+	if again := r.token("web", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}}); again.Error != "" {
+		t.Errorf("the refresh token: got %+v", again)
+	}
+	if r.introspect("orders", own)["active"] != true {
+		t.Error("the client's own token ended")
+	}
+}

@@ -42,7 +42,7 @@ func TestBadInputGetsAClearAnswer(t *testing.T) {
 	}{
 		{"GET", "/authorize", authorize}, {"POST", "/authorize", authorize}, {"POST", "/token", token},
 		{"GET", "/end_session", logout}, {"POST", "/end_session", logout}, {"POST", "/end_session/confirm", logout},
-		{"POST", "/userinfo", url.Values{"access_token": {"x"}}}, {"POST", "/introspect", introspect},
+		{"POST", "/userinfo", url.Values{"access_token": {"x"}}}, {"POST", "/introspect", introspect}, {"POST", "/revoke", introspect},
 	} {
 		for name := range endpoint.params {
 			for _, value := range hostile {

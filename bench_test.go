@@ -196,6 +196,10 @@ func TestCommits(t *testing.T) {
 			r.clock.ahead += time.Minute
 			r.redeem("web", fresh.signIn(r.mina, fresh.authorize("web")).mustCode())
 		}, 7},
+		{"revocation of a client's own token", func() { r.revoke("worker", own) }, 1},
+		{"revocation, again", func() { r.revoke("worker", own) }, 0},
+		{"revocation of a refresh token", func() { r.revoke("web", got.Refresh) }, 1},
+		{"revocation, again", func() { r.revoke("web", got.Refresh) }, 0},
 		{"prompt=none without a session", func() { r.browser().authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired) }, 0},
 	} {
 		before := r.Commits()

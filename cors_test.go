@@ -17,6 +17,8 @@ func TestScriptsOfOtherOrigins(t *testing.T) {
 	}{
 		{"OPTIONS", "/token", http.StatusNoContent},
 		{"OPTIONS", "/userinfo", http.StatusNoContent},
+		{"OPTIONS", "/revoke", http.StatusNoContent},
+		{"POST", "/revoke", http.StatusBadRequest},
 		{"POST", "/token", http.StatusBadRequest},
 		{"GET", "/userinfo", http.StatusUnauthorized},
 		{"GET", "/.well-known/openid-configuration", http.StatusOK},

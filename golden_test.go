@@ -71,7 +71,7 @@ func TestDiscoveryGolden(t *testing.T) {
 	for name, value := range members {
 		if to, ok := value.(string); ok && (strings.HasSuffix(name, "_endpoint") || name == "jwks_uri") {
 			method := "GET"
-			if slices.Contains([]string{"token_endpoint", "introspection_endpoint"}, name) {
+			if slices.Contains([]string{"token_endpoint", "introspection_endpoint", "revocation_endpoint"}, name) {
 				method = "POST"
 			}
 			if w := r.serve(httptest.NewRequest(method, strings.TrimPrefix(to, r.issuer), nil)); w.Code == 404 || w.Code == 405 {
@@ -164,6 +164,24 @@ func TestErrorsGolden(t *testing.T) {
 		}
 		w := r.serve(req)
 		fmt.Fprintf(&all, "POST /introspect: %s\n%d %s %s\n%s\n\n", c.name, w.Code, w.Header().Get("Content-Type"), w.Header().Get("WWW-Authenticate"), w.Body)
+	}
+	for _, c := range []struct{ name, auth, form string }{
+		{"no token", "web", ""},
+		{"a token that is none", "web", "token=x"},
+		{"a token of a kind that is none", "web", "token=x&token_type_hint=saml"},
+		{"no client", "", "token=x"},
+		{"unknown client", "nobody", "token=x"},
+		{"public client", "", "token=x&client_id=spa"},
+		{"confidential client without a secret", "", "token=x&client_id=web"},
+		{"another client's token", "web", "token=" + r.clientToken("worker").Access},
+	} {
+		req := r.formRequest(c.auth, c.form)
+		req.URL.Path = "/revoke"
+		if c.auth == "" {
+			req.Header.Del("Authorization")
+		}
+		w := r.serve(req)
+		fmt.Fprintf(&all, "POST /revoke: %s\n%d %s %s\n%s\n\n", c.name, w.Code, w.Header().Get("Content-Type"), w.Header().Get("WWW-Authenticate"), w.Body)
 	}
 	for _, c := range []struct{ name, header string }{{"no token", ""}, {"another scheme", "Basic eDp5"}, {"a token that is none", "Bearer x"}, {"an empty token", "Bearer "}} {
 		req := httptest.NewRequest("GET", "/userinfo", nil)

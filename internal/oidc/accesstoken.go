@@ -34,8 +34,8 @@ type Introspection struct {
 	TokenType string `json:"token_type,omitempty"`
 }
 
-// TokenQuery is a parsed introspection request: a token and who asks (RFC 7662
-// §2.1).
+// TokenQuery is a parsed introspection or revocation request: a token and whose
+// request it is (RFC 7662 §2.1, RFC 7009 §2.1).
 type TokenQuery struct {
 	Auth  ClientAuth
 	Token Secret
@@ -46,8 +46,8 @@ func (q TokenQuery) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("client_id", q.Auth.ID))
 }
 
-// ParseTokenQuery reads an introspection request from its Authorization headers
-// and its body. It proves nothing: see CheckSecret. token_type_hint is read and
+// ParseTokenQuery reads an introspection or revocation request from its
+// Authorization headers and its body. It proves nothing: see CheckSecret. token_type_hint is read and
 // changes nothing: a token says what it is.
 func ParseTokenQuery(authorization []string, form url.Values) (*TokenQuery, *Error) {
 	p := params{values: form}

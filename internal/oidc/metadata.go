@@ -14,6 +14,7 @@ type Metadata struct {
 	JWKSURI               string `json:"jwks_uri"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
 
 	ScopesSupported        []string `json:"scopes_supported"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
@@ -28,6 +29,7 @@ type Metadata struct {
 	IDTokenSigningAlgValuesSupported  []string `json:"id_token_signing_alg_values_supported"`
 	TokenEndpointAuthMethodsSupported []string `json:"token_endpoint_auth_methods_supported"`
 	IntrospectionAuthMethodsSupported []string `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationAuthMethodsSupported    []string `json:"revocation_endpoint_auth_methods_supported"`
 	CodeChallengeMethodsSupported     []string `json:"code_challenge_methods_supported"`
 
 	ClaimsParameterSupported                   bool `json:"claims_parameter_supported"`
@@ -48,6 +50,7 @@ func NewMetadata(issuer string) Metadata {
 		JWKSURI:               issuer + "/jwks.json",
 		EndSessionEndpoint:    issuer + "/end_session",
 		IntrospectionEndpoint: issuer + "/introspect",
+		RevocationEndpoint:    issuer + "/revoke",
 
 		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeOfflineAccess},
 		ResponseTypesSupported: []string{ResponseTypeCode},
@@ -63,6 +66,7 @@ func NewMetadata(issuer string) Metadata {
 		IDTokenSigningAlgValuesSupported:  []string{"RS256", "ES256", "EdDSA"},
 		TokenEndpointAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthNone},
 		IntrospectionAuthMethodsSupported: []string{AuthBasic, AuthPost},
+		RevocationAuthMethodsSupported:    []string{AuthBasic, AuthPost, AuthNone},
 		CodeChallengeMethodsSupported:     []string{"S256"},
 
 		ClaimsParameterSupported:                   true,

@@ -43,6 +43,9 @@ type ClientTokens interface {
 	// expired, the resource server there, the client the one that it was made for.
 	// Anything else is ErrNotFound. The client may be disabled.
 	ClientToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*ClientToken, *oidc.Client, error)
+	// RevokeClientToken ends a token; ErrNotFound if there is none of that secret,
+	// or no longer.
+	RevokeClientToken(ctx context.Context, id string, secretHash []byte, events ...Event) error
 }
 
 // Users are the people.
@@ -208,6 +211,9 @@ type GrantStore interface {
 	RotateRefresh(ctx context.Context, oldID string, now time.Time, grace time.Duration, t Tokens) error
 	// RevokeGrant ends a grant and its tokens. Again is no error.
 	RevokeGrant(ctx context.Context, grantID string, now time.Time, events ...Event) error
+	// RevokeAccessToken ends one access token, whatever its grant; ErrNotFound if
+	// there is none of that secret, or no longer.
+	RevokeAccessToken(ctx context.Context, id string, secretHash []byte, events ...Event) error
 }
 
 // Consents are what users allow for good.

@@ -1,5 +1,5 @@
-// Package token serves machines: the token endpoint, introspection and userinfo,
-// on one pipeline. It authenticates the client and checks what it may do before a
+// Package token serves machines: the token endpoint, introspection, revocation
+// and userinfo, on one pipeline. It authenticates the client and checks what it may do before a
 // grant function runs, and issues after it: no grant can forget a check.
 //
 // issue is the only way to a user's token, and policy.Allows its gate.
@@ -47,7 +47,7 @@ type Store interface {
 	store.ClientTokens
 }
 
-// Service answers token, introspection and userinfo requests.
+// Service answers token, introspection, revocation and userinfo requests.
 type Service struct {
 	Store  Store
 	Policy policy.Policy

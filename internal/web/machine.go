@@ -46,6 +46,21 @@ func (s *server) introspect(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, answer)
 }
 
+// revoke is the revocation endpoint (RFC 7009 §2). There is nothing to tell about
+// a token that is worth nothing any more.
+func (s *server) revoke(w http.ResponseWriter, r *http.Request) error {
+	forScripts(w.Header())
+	query, err := s.tokenQuery(w, r)
+	if err != nil {
+		return s.machineError(w, r, err)
+	}
+	if err := s.Tokens.Revoke(r.Context(), query, s.origin(r)); err != nil {
+		return s.machineError(w, r, err)
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
 // tokenQuery reads a request about a token.
 func (s *server) tokenQuery(w http.ResponseWriter, r *http.Request) (*oidc.TokenQuery, error) {
 	if wait := s.guessRate.full(address(r)); wait > 0 {

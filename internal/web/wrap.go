@@ -23,7 +23,7 @@ func (s *server) wrap(mux *http.ServeMux) (http.Handler, error) {
 	if err := sameOrigin.AddTrustedOrigin(s.Issuer.Scheme + "://" + s.Issuer.Host); err != nil {
 		return nil, fmt.Errorf("trust the issuer's origin: %w", err)
 	}
-	for _, path := range []string{"/authorize", "/token", "/introspect", "/userinfo", "/end_session"} {
+	for _, path := range []string{"/authorize", "/token", "/introspect", "/revoke", "/userinfo", "/end_session"} {
 		sameOrigin.AddInsecureBypassPattern("POST " + s.base + path) // programs and foreign pages post here
 	}
 	sameOrigin.SetDenyHandler(s.handle(func(http.ResponseWriter, *http.Request) error {

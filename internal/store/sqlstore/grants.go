@@ -70,3 +70,10 @@ func (s *Store) RevokeGrant(ctx context.Context, grantID string, now time.Time, 
 		exec(`UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at = 0`, grantID, ms(now)),
 		record(events))
 }
+
+// RevokeAccessToken implements store.GrantStore.
+func (s *Store) RevokeAccessToken(ctx context.Context, id string, secretHash []byte, events ...store.Event) error {
+	return s.updateToken(ctx,
+		must(store.ErrNotFound, `DELETE FROM access_tokens WHERE id = $1 AND secret_hash = $2`, id, secretHash),
+		record(events))
+}

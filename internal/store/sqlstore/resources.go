@@ -63,3 +63,10 @@ func (s *Store) ClientToken(ctx context.Context, id string, secretHash []byte, n
 	}
 	return t, c, nil
 }
+
+// RevokeClientToken implements store.ClientTokens.
+func (s *Store) RevokeClientToken(ctx context.Context, id string, secretHash []byte, events ...store.Event) error {
+	return s.updateToken(ctx,
+		must(store.ErrNotFound, `DELETE FROM client_tokens WHERE id = $1 AND secret_hash = $2`, id, secretHash),
+		record(events))
+}

@@ -116,3 +116,21 @@ func clientTokenEndsWithItsClient(w *world) {
 	w.must(w.UpdateClient(w.ctx, c))
 	w.is("its own token, after a change", w.clientTokenErr(t), nil)
 }
+
+func revokeClientTokenOnce(w *world) {
+	w.must(w.CreateClient(w.ctx, &oidc.Client{ID: "worker"}))
+	r := w.resource("https://api.example")
+	t, other := w.clientToken("worker", r), w.clientToken("worker", r)
+	w.must(w.IssueClientToken(w.ctx, t))
+	w.must(w.IssueClientToken(w.ctx, other))
+	w.is("wrong secret", w.RevokeClientToken(w.ctx, t.ID, other.SecretHash), store.ErrNotFound)
+	w.is("token, before", w.clientTokenErr(t), nil)
+	e := store.Event{At: w.now, Type: "e"}
+	errs := race(func(int) error { return w.RevokeClientToken(w.ctx, t.ID, t.SecretHash, e) })
+	w.count("winners", w.winners(errs, store.ErrNotFound), 1)
+	w.is("token", w.clientTokenErr(t), store.ErrNotFound)
+	w.is("another token", w.clientTokenErr(other), nil)
+	list, err := w.Events(w.ctx, 10)
+	w.must(err)
+	w.count("events", len(list), 1)
+}

@@ -124,6 +124,7 @@ var Checks = []Check{
 	{"RemoveResourceLeavesNoHeir", removeResourceLeavesNoHeir},
 	{"ClientTokenKept", clientTokenKept},
 	{"ClientTokenEndsWithItsClient", clientTokenEndsWithItsClient},
+	{"RevokeClientTokenOnce", revokeClientTokenOnce},
 
 	{"UserKept", userKept},
 	{"UserLoginAndIDNeverReused", userLoginAndIDNeverReused},
@@ -193,6 +194,7 @@ var Checks = []Check{
 	{"IssueAccessWhileLive", issueAccessWhileLive},
 	{"RevokeGrantEndsTokens", revokeGrantEndsTokens},
 	{"RevokeGrantEndsWhatIsBeingRotated", revokeGrantEndsWhatIsBeingRotated},
+	{"RevokeAccessTokenOnce", revokeAccessTokenOnce},
 	{"ConsentRemembered", consentRemembered},
 
 	{"AttemptNeverLost", attemptNeverLost},

@@ -276,3 +276,17 @@ func revokeGrantEndsWhatIsBeingRotated(w *world) {
 		w.is("refresh token", w.refreshErr(t), store.ErrNotFound)
 	}
 }
+
+// revokeAccessTokenOnce: it ends, and its grant goes on.
+func revokeAccessTokenOnce(w *world) {
+	f, t := w.redeemed(w.visit(w.user()), true)
+	w.is("wrong secret", w.RevokeAccessToken(w.ctx, t.Access.ID, t.Refresh.SecretHash), store.ErrNotFound)
+	w.is("access token, before", w.accessErr(t), nil)
+	errs := race(func(int) error { return w.RevokeAccessToken(w.ctx, t.Access.ID, t.Access.SecretHash) })
+	w.count("winners", w.winners(errs, store.ErrNotFound), 1)
+	w.is("access token", w.accessErr(t), store.ErrNotFound)
+	w.is("refresh token", w.refreshErr(t), nil)
+	next := w.tokens(f.Grant.ID)
+	w.must(w.RotateRefresh(w.ctx, t.Refresh.ID, w.now, 0, next))
+	w.is("the next access token", w.accessErr(next), nil)
+}
