@@ -30,11 +30,11 @@ func (s *Store) EnrollFirst(ctx context.Context, e store.Enrollment) error {
 	proof := newProof(e.Proof)
 	err := s.update(ctx,
 		must(store.ErrUsed, `UPDATE users SET may_enroll = 0 WHERE id = $1 AND may_enroll = 1`, user),
+		createAuthenticator(e.Authenticator, nil),
+		replaceRecovery(e.Recovery, e.CodeHashes),
 		must(store.ErrStale, `UPDATE sessions SET version = version WHERE id = $1 AND version = $2`, e.Proof.SessionID, e.Proof.Version),
 		orStale(updateInteraction(&e.Interaction, e.Proof.Now)),
 		orStale(proof.step),
-		createAuthenticator(e.Authenticator, nil),
-		replaceRecovery(e.Recovery, e.CodeHashes),
 	)
 	return proof.tell(err)
 }
@@ -63,15 +63,17 @@ func (s *Store) UseTOTPStep(ctx context.Context, id string, step int64, p store.
 	return proof.tell(err)
 }
 
-// UseRecoveryCode implements store.Authenticators.
+// UseRecoveryCode implements store.Authenticators. The rows of the user and of the
+// set are locked before the code decides: that is the order of locks.
 func (s *Store) UseRecoveryCode(ctx context.Context, id string, hash []byte, p store.AddProof) error {
 	proof := newProof(p)
 	err := s.update(ctx,
+		exec(`UPDATE users SET epoch = epoch WHERE id = $1`, p.UserID),
+		exec(`UPDATE authenticators SET last_used_at = $3 WHERE id = $1 AND user_id = $2`, id, p.UserID, ms(p.Now)),
 		mustOr(ifSet(store.ErrNotFound, `SELECT used_at FROM recovery_codes WHERE authenticator_id = $1 AND hash = $2`+ofUser,
 			id, hash, p.UserID, string(store.KindRecovery)),
 			`UPDATE recovery_codes SET used_at = $5 WHERE authenticator_id = $1 AND hash = $2 AND used_at = 0`+ofUser,
 			id, hash, p.UserID, string(store.KindRecovery), ms(p.Now)),
-		exec(`UPDATE authenticators SET last_used_at = $2 WHERE id = $1`, id, ms(p.Now)),
 		revoke(p.UserID, p.SessionID),
 		proof.step)
 	return proof.tell(err)

@@ -84,8 +84,8 @@ func (s *Store) RemoveUser(ctx context.Context, userID string, now time.Time, ev
 		must(store.ErrNotFound, `UPDATE users SET removed_at = $2, disabled = 1, may_enroll = 0, login = '', name = '', email = '',
 				email_verified = 0, locale = '', password_hash = '', claims = ''
 			WHERE id = $1 AND removed_at = 0`, userID, ms(now)),
-		revoke(userID, ""),
 		exec(`DELETE FROM authenticators WHERE user_id = $1`, userID),
+		revoke(userID, ""),
 		exec(`DELETE FROM consents WHERE user_id = $1`, userID),
 		record(events))
 }
