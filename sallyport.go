@@ -146,6 +146,10 @@ func (s *Server) Admin() *admin.Admin { return s.admin }
 // Store is where the server keeps things, for the command that runs it.
 func (s *Server) Store() store.Store { return s.store }
 
+// Ready is nil if the database answers and takes writes. It is for a load balancer,
+// and writes only after a write has failed. Its error is for the log.
+func (s *Server) Ready(ctx context.Context) error { return s.store.Ready(ctx) }
+
 // Failed is closed when a commit has failed. Nothing is written from then on; the
 // process should end, and start again.
 func (s *Server) Failed() <-chan struct{} { return s.store.Failed() }

@@ -14,7 +14,7 @@ package store
 
 import "errors"
 
-// The errors of every role, matched with errors.Is. Any other error of a store
+// The answers of every role, matched with errors.Is. Any other error of a store
 // means that nothing is known about the outcome, and is for the log.
 var (
 	// ErrNotFound: there is no such thing, or the secret is wrong, or it has
@@ -27,3 +27,8 @@ var (
 	// ErrExists: the unique name is taken.
 	ErrExists = errors.New("store: exists")
 )
+
+// ErrUnavailable is no answer: the database is away, stalled, full or busy with
+// others, and may answer at another time. Like any other error that is none of the
+// answers, it says nothing about whether a verb happened.
+var ErrUnavailable = errors.New("store: unavailable")

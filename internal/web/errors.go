@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,9 @@ import (
 	"github.com/sallyport-id/sallyport/internal/store"
 	"github.com/sallyport-id/sallyport/internal/web/page"
 )
+
+// retryAfter is when a server that cannot answer now is to be asked again.
+const retryAfter = 4 * time.Second
 
 // pageError is shown to the user and goes no further.
 type pageError struct {
@@ -41,13 +45,20 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		shown = &pageError{status: http.StatusBadRequest, code: "invalid_request", detail: protocol.Description}
 	case errors.Is(err, store.ErrStale):
 		shown = &pageError{status: http.StatusConflict, code: "expired"}
-	case r.Context().Err() != nil:
+	case errors.Is(r.Context().Err(), context.Canceled):
 		return // the client has gone
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		s.logFailed(r, err)
+		shown = &pageError{status: http.StatusServiceUnavailable, code: oidc.TemporarilyUnavailable, wait: retryAfter}
 	default:
-		s.Log.ErrorContext(r.Context(), "request failed", "request", requestID(r.Context()), "method", r.Method, "path", r.URL.Path, "error", err)
+		s.logFailed(r, err)
 		shown = &pageError{status: http.StatusInternalServerError, code: oidc.ServerError}
 	}
 	s.showError(w, r, shown)
+}
+
+func (s *server) logFailed(r *http.Request, err error) {
+	s.Log.ErrorContext(r.Context(), "request failed", "request", requestID(r.Context()), "method", r.Method, "path", r.URL.Path, "error", err)
 }
 
 func (s *server) showError(w http.ResponseWriter, r *http.Request, e *pageError) {

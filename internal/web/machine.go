@@ -63,7 +63,7 @@ func (s *server) revoke(w http.ResponseWriter, r *http.Request) error {
 
 // tokenQuery reads a request about a token.
 func (s *server) tokenQuery(w http.ResponseWriter, r *http.Request) (*oidc.TokenQuery, error) {
-	if wait := s.guessRate.full(address(r)); wait > 0 {
+	if wait := s.guessRate.full(s.address(r)); wait > 0 {
 		return nil, tooMany(wait)
 	}
 	form, err := readForm(w, r)
@@ -87,7 +87,7 @@ func (s *server) queryError(w http.ResponseWriter, r *http.Request, err error) e
 	status := http.StatusBadRequest
 	switch refusal.Code {
 	case oidc.InvalidClient:
-		s.guessRate.take(address(r))
+		s.guessRate.take(s.address(r))
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", basicChallenge)
 	case oidc.UnauthorizedClient:

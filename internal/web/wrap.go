@@ -17,6 +17,10 @@ import (
 // largestForm bounds every body that is read, in bytes.
 const largestForm = 64 << 10
 
+// patience is how long a request may take before it waits for the database no
+// longer: less than a server waits for the answer to be written.
+const patience = 10 * time.Second
+
 // wrap puts around the routes what every answer needs.
 func (s *server) wrap(mux *http.ServeMux) (http.Handler, error) {
 	sameOrigin := http.NewCrossOriginProtection()
@@ -66,7 +70,9 @@ func (h *headerOnly) WriteHeader(int)             {}
 func (s *server) record(w http.ResponseWriter, r *http.Request, inner http.Handler) {
 	began := time.Now()
 	id := store.NewID()
-	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestIDKey{}, id), patience)
+	defer cancel()
+	r = r.WithContext(ctx)
 	s.headers(w.Header(), id)
 	seen := &recorder{ResponseWriter: w}
 	defer func() {

@@ -18,6 +18,10 @@ func (s *Store) Meta(ctx context.Context, name string) (value string, err error)
 
 // SetMeta implements store.Meta.
 func (s *Store) SetMeta(ctx context.Context, name, value string) error {
-	return s.update(ctx, exec(`INSERT INTO meta (name, value) VALUES ($1, $2)
-		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value))
+	return s.update(ctx, setMeta(name, value))
+}
+
+func setMeta(name, value string) step {
+	return exec(`INSERT INTO meta (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
 }

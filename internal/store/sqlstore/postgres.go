@@ -16,16 +16,20 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/sallyport-id/sallyport/internal/store"
 )
 
 const (
 	// postgresConns is how many connections a process keeps: few enough that four
 	// nodes stay below PostgreSQL's default of 100.
 	postgresConns = 16
+	// postgresLine is how long a verb or a query waits for a connection.
+	postgresLine = 5 * time.Second
 	// postgresPatience is how long a verb or a query may take from its first
 	// statement to its commit. The server's own timeouts come before it; it is for
 	// a server that is gone.
-	postgresPatience = 30 * time.Second
+	postgresPatience = 15 * time.Second
 	// postgresTries is how often a verb runs at most.
 	postgresTries = 10
 )
@@ -45,9 +49,10 @@ var postgresDefaults = map[string]string{
 // server's default: the conditional write of a verb waits for whoever has the row,
 // and asks its condition again.
 type postgres struct {
-	db      *sql.DB
-	closed  atomic.Bool
-	commits atomic.Int64
+	db             *sql.DB
+	line, patience time.Duration
+	closed         atomic.Bool
+	commits        atomic.Int64
 }
 
 func openPostgres(ctx context.Context, address string) (*postgres, error) {
@@ -61,7 +66,7 @@ func openPostgres(ctx context.Context, address string) (*postgres, error) {
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(postgresConns)
 	db.SetMaxIdleConns(postgresConns)
-	return &postgres{db: db}, nil
+	return &postgres{db: db, line: postgresLine, patience: postgresPatience}, nil
 }
 
 // errURL says no more: a URL that cannot be read may have its password anywhere.
@@ -151,27 +156,88 @@ func (p *postgres) once(ctx context.Context, do step) error {
 	})
 }
 
-// use waits for a connection as long as ctx lives, and calls do with a context that
-// has a deadline of its own.
+// use waits for a connection as long as ctx lives, though not for ever, and calls do
+// with a context that has a deadline of its own.
 func (p *postgres) use(ctx context.Context, do func(context.Context, *sql.Conn) error) error {
-	conn, err := p.db.Conn(ctx)
-	if err != nil && p.closed.Load() {
-		return ErrClosed
-	}
+	conn, err := p.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("sqlstore: connect: %w", err)
+		return err
 	}
 	defer conn.Close()
-	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), postgresPatience)
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.patience)
 	defer cancel()
-	return do(own, conn)
+	err = do(own, conn)
+	switch {
+	case err == nil:
+		return nil
+	case lost(conn):
+		p.forgetIdle()
+		return fmt.Errorf("%w: the connection was lost: %w", store.ErrUnavailable, err)
+	case notNow(err):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
+}
+
+func (p *postgres) connect(ctx context.Context) (*sql.Conn, error) {
+	line, cancel := context.WithTimeout(ctx, p.line)
+	defer cancel()
+	conn, err := p.db.Conn(line)
+	switch {
+	case err == nil:
+		return conn, nil
+	case p.closed.Load():
+		return nil, ErrClosed
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("sqlstore: connect: %w", ctx.Err())
+	}
+	return nil, fmt.Errorf("sqlstore: connect: %w: %w", store.ErrUnavailable, err)
+}
+
+// lost reports whether the connection has been given up.
+func lost(conn *sql.Conn) bool {
+	return conn.Raw(func(driver any) error {
+		if driver.(*stdlib.Conn).Conn().IsClosed() {
+			return sql.ErrConnDone
+		}
+		return nil
+	}) != nil
+}
+
+// forgetIdle closes the connections that nobody uses: where one was lost, so are
+// they, and each of them would cost somebody an error.
+func (p *postgres) forgetIdle() {
+	p.db.SetMaxIdleConns(0)
+	p.db.SetMaxIdleConns(postgresConns)
+}
+
+// notNow reports whether the server may do at another time what it did not do: it
+// cannot be connected to, lacks a resource (its disk, too), was told to stop,
+// is a standby, or others were in the way (PostgreSQL, Appendix A).
+func notNow(err error) bool {
+	const readOnly, lockNotAvailable = "25006", "55P03"
+	code := sqlState(err)
+	if len(code) != 5 {
+		return false
+	}
+	switch code[:2] {
+	case "08", "40", "53", "57", "58":
+		return true
+	}
+	return code == readOnly || code == lockNotAvailable
 }
 
 // read finds nothing for a text that PostgreSQL cannot hold (a zero byte, no
-// UTF-8): no row has it.
+// UTF-8): no row has it. It ends with ctx's deadline, and does not watch ctx else.
 func (p *postgres) read(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
 	const notInRepertoire = "22021"
+	deadline, bounded := ctx.Deadline()
 	err := p.use(ctx, func(ctx context.Context, conn *sql.Conn) error {
+		if bounded {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline)
+			defer cancel()
+		}
 		return scanRows(ctx, conn, query, args, scan)
 	})
 	if sqlState(err) == notInRepertoire {

@@ -1,9 +1,19 @@
 package sqlstore
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+
+	"github.com/sallyport-id/sallyport/internal/store"
+)
 
 // mostTogether is how many operations share a transaction at most.
 const mostTogether = 128
+
+// mostWaiting bounds a lane: whoever comes when so many wait would wait in vain.
+const mostWaiting = 1 << 14
+
+var errLaneFull = fmt.Errorf("sqlstore: %d writes are waiting: %w", mostWaiting, store.ErrUnavailable)
 
 // lane is a line to wait in. Tokens have one of their own, so that a flood of
 // sign-ins does not hold machines up, nor the other way round.
@@ -30,6 +40,9 @@ func (q *queue) put(l lane, op *operation) error {
 	defer q.mu.Unlock()
 	if q.closed != nil {
 		return q.closed
+	}
+	if len(q.lanes[l]) >= mostWaiting {
+		return errLaneFull
 	}
 	q.lanes[l] = append(q.lanes[l], op)
 	q.some.Signal()

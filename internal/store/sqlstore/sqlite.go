@@ -9,9 +9,28 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
+
+	"modernc.org/sqlite"
+
+	"github.com/sallyport-id/sallyport/internal/store"
 )
+
+// Result codes of SQLite.
+const (
+	sqliteBusy    = 5
+	sqliteIOError = 10
+	sqliteFull    = 13
+	sqliteNoOpen  = 14
+)
+
+// isSQLite reports whether the error is SQLite's, with one of the codes.
+func isSQLite(err error, codes ...int) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && slices.Contains(codes, e.Code()&0xff)
+}
 
 // sqliteFile is a SQLite database: one writer, and connections for reading.
 type sqliteFile struct {
@@ -73,7 +92,11 @@ func (f *sqliteFile) read(ctx context.Context, query string, args []any, scan fu
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return scanRows(context.WithoutCancel(ctx), &f.reads, query, args, scan)
+	err := scanRows(context.WithoutCancel(ctx), &f.reads, query, args, scan)
+	if isSQLite(err, sqliteBusy, sqliteIOError, sqliteFull, sqliteNoOpen) {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
 }
 
 func (f *sqliteFile) clock(context.Context) (time.Time, error) { return time.Now(), nil }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -59,6 +60,7 @@ func (c Config) Check() error {
 type Store struct {
 	database
 
+	refused  atomic.Bool // the last write failed for want of the database
 	sweeping sync.Mutex
 	swept    string // the last grant that a sweep has looked at; under sweeping
 }
@@ -119,12 +121,33 @@ func (s *Store) Close() error {
 
 // update runs a verb; see database.write.
 func (s *Store) update(ctx context.Context, steps ...step) error {
-	return s.write(ctx, ordinary, all(steps...))
+	return s.note(s.write(ctx, ordinary, all(steps...)))
 }
 
 // updateToken is update in the lane of the token endpoint.
 func (s *Store) updateToken(ctx context.Context, steps ...step) error {
-	return s.write(ctx, tokens, all(steps...))
+	return s.note(s.write(ctx, tokens, all(steps...)))
+}
+
+// note remembers for Ready whether the database takes writes.
+func (s *Store) note(err error) error {
+	switch {
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		s.refused.Store(true)
+	case err == nil && s.refused.Load():
+		s.refused.Store(false)
+	}
+	return err
+}
+
+// Ready is nil if the database answers and takes writes. Where the last write failed
+// for want of it, one is made that needs room on the disk.
+func (s *Store) Ready(ctx context.Context) error {
+	if _, err := s.Meta(ctx, "ready"); err != nil || !s.refused.Load() {
+		return err
+	}
+	const room = 16 << 10 // bytes: a few pages
+	return s.update(ctx, setMeta("ready", strings.Repeat("-", room)), setMeta("ready", ""))
 }
 
 // row reads one row; store.ErrNotFound if there is none.

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"modernc.org/sqlite"
+	"github.com/sallyport-id/sallyport/internal/store"
 )
 
 // writer is the only one that writes. Verbs wait in a queue; what waits is
@@ -25,7 +25,8 @@ import (
 //
 // If the transaction is gone, or its commit or fsync fails, what is on disk is no
 // longer known. Then every caller of the batch fails, and so does every later
-// one: nothing more is sent, and the process should end.
+// one: nothing more is sent, and the process should end. A disk that is full before
+// the commit is no such case: nothing is durable, and the next batch is tried.
 type writer struct {
 	db       *sql.DB
 	conn     *sql.Conn
@@ -54,7 +55,7 @@ func (op *operation) answer(err error) {
 }
 
 // ErrClosed is the error of writes after Close.
-var ErrClosed = errors.New("sqlstore: closed")
+var ErrClosed = fmt.Errorf("sqlstore: closed: %w", store.ErrUnavailable)
 
 // newWriter starts the writer on a connection of its own, and takes the database
 // over: close closes it.
@@ -151,7 +152,7 @@ func (w *writer) run() {
 // fail answers everyone who waits. The connection is closed, which gives the lock
 // back and rolls back what is left of the transaction.
 func (w *writer) fail(batch []*operation, err error) {
-	w.failure = fmt.Errorf("sqlstore: a commit failed, and nothing more is written: %w", err)
+	w.failure = fmt.Errorf("sqlstore: a commit failed, and nothing more is written: %w: %w", store.ErrUnavailable, err)
 	close(w.failed)
 	_ = w.disconnect() // the failure has been told already
 	for _, op := range append(batch, w.queue.close(w.failure)...) {
@@ -163,11 +164,13 @@ func (w *writer) fail(batch []*operation, err error) {
 // is lost; the operations' own errors stand in them.
 func (w *writer) commit(batch []*operation) error {
 	if err := w.send("BEGIN IMMEDIATE"); err != nil {
-		return w.notBegun(batch, err)
+		return notBegun(batch, err)
 	}
 	kept := int64(0)
 	for _, op := range batch {
-		if err := w.savepoint(op); err != nil {
+		if err := w.savepoint(op); isSQLite(err, sqliteFull) {
+			return w.takeBack(batch, err)
+		} else if err != nil {
 			return err
 		}
 		if op.err == nil {
@@ -187,19 +190,29 @@ func (w *writer) commit(batch []*operation) error {
 
 // notBegun lets a batch fail, and no more, where another process keeps the
 // database locked: nothing has been sent.
-func (w *writer) notBegun(batch []*operation, err error) error {
-	const busy = 5 // SQLITE_BUSY
-	if code := (*sqlite.Error)(nil); !errors.As(err, &code) || code.Code()&0xff != busy {
+func notBegun(batch []*operation, err error) error {
+	if !isSQLite(err, sqliteBusy, sqliteFull) {
 		return err
 	}
 	for _, op := range batch {
-		op.err = fmt.Errorf("sqlstore: another process keeps the database locked: %w", err)
+		op.err = fmt.Errorf("sqlstore: a transaction cannot begin: %w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// takeBack lets a batch fail, and no more, where the disk is full before the
+// commit. Whoever was refused in it may have been so by what is taken back.
+func (w *writer) takeBack(batch []*operation, err error) error {
+	_ = w.send("ROLLBACK") // fails if SQLite has done it already; if neither has, the next BEGIN fails
+	for _, op := range batch {
+		op.err = fmt.Errorf("sqlstore: nothing of this transaction is kept: %w: %w", store.ErrUnavailable, err)
 	}
 	return nil
 }
 
 // savepoint runs one operation so that it can fail alone. It returns an error if
-// the transaction around it is lost.
+// the transaction around it is lost, or the disk is full: SQLite may have rolled all
+// of it back then.
 func (w *writer) savepoint(op *operation) error {
 	if op.err = op.ctx.Err(); op.err != nil {
 		return nil
@@ -207,7 +220,10 @@ func (w *writer) savepoint(op *operation) error {
 	if err := w.send("SAVEPOINT verb"); err != nil {
 		return err
 	}
-	if op.err = w.begin().try(op.do); op.err != nil {
+	if op.err = w.begin().try(op.do); isSQLite(op.err, sqliteFull) {
+		return op.err
+	}
+	if op.err != nil {
 		if err := w.send("ROLLBACK TO verb"); err != nil {
 			return errors.Join(err, op.err)
 		}

@@ -252,20 +252,49 @@ func TestFailedCommitGivesTheLockBack(t *testing.T) {
 	}
 }
 
-// TestFullDiskIsNoAnswer: what was answered is there, what was not is not.
+// roomFor lets the file grow by so many pages more, as on a disk that is nearly full.
+func roomFor(t *testing.T, s *Store, pages int) {
+	t.Helper()
+	var now int
+	if err := s.row(t.Context(), "PRAGMA page_count", nil, &now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writing(s).conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", now+pages)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFullDiskIsNoAnswer: what was answered is there, what was not is not. When
+// there is room again, everything goes on.
 func TestFullDiskIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	path := tempPath(t)
 	s := openTest(t, path)
-	var pages int
-	if err := s.row(t.Context(), "PRAGMA page_count", nil, &pages); err != nil {
+	if err := s.SetMeta(t.Context(), "before", "v"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writing(s).conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages+20)); err != nil {
-		t.Fatal(err)
-	}
+	roomFor(t, s, 20)
 	errs := together(s, func(i int) error { return s.SetMeta(t.Context(), fmt.Sprint("n", i), strings.Repeat("x", 2000)) })
 	full := 0
+	for i, err := range errs {
+		if err != nil {
+			full++
+		}
+		if err != nil && !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("n%d: got %v, want %v", i, err, store.ErrUnavailable)
+		}
+	}
+	if full == 0 {
+		t.Error("the disk never filled")
+	}
+	roomFor(t, s, 0)
+	if err := s.Ready(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Ready on a full disk: got %v, want %v", err, store.ErrUnavailable)
+	}
+	roomFor(t, s, 1000)
+	if err := errors.Join(s.Ready(t.Context()), s.SetMeta(t.Context(), "after", "v"), s.Err()); err != nil {
+		t.Errorf("when there is room again: %v", err)
+	}
 	_ = s.Close()
 	again := openTest(t, path)
 	for i, err := range errs {
@@ -273,12 +302,24 @@ func TestFullDiskIsNoAnswer(t *testing.T) {
 		if readErr != nil || (value != "") != (err == nil) {
 			t.Errorf("n%d: answered %v, there %v, %v", i, err, value != "", readErr)
 		}
-		if err != nil {
-			full++
+	}
+}
+
+// TestTooManyWaiting: nobody lines up where the wait would be in vain.
+func TestTooManyWaiting(t *testing.T) {
+	t.Parallel()
+	var q queue
+	q.init()
+	for range mostWaiting {
+		if err := q.put(ordinary, &operation{}); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if full == 0 {
-		t.Error("the disk never filled")
+	if err := q.put(ordinary, &operation{}); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("one more: got %v, want %v", err, store.ErrUnavailable)
+	}
+	if err := q.put(tokens, &operation{}); err != nil {
+		t.Errorf("in the other lane: %v", err)
 	}
 }
 
