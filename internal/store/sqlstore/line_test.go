@@ -58,14 +58,16 @@ func TestPostgresStopped(t *testing.T) {
 	c := postgresConfig(t)
 	c.URL += "&application_name=" + store.NewID()
 	s := openStore(t, c)
-	var meet, done sync.WaitGroup
-	meet.Add(4)
-	for range 4 { // as many connections
-		done.Go(func() {
-			_ = s.update(t.Context(), func(*tx) error { meet.Done(); meet.Wait(); return nil })
-		})
+	for range 2 { // connections that were not used before are looked at
+		var meet, done sync.WaitGroup
+		meet.Add(4)
+		for range 4 {
+			done.Go(func() {
+				_ = s.update(t.Context(), func(*tx) error { meet.Done(); meet.Wait(); return nil })
+			})
+		}
+		done.Wait()
 	}
-	done.Wait()
 	err := s.update(t.Context(), exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		WHERE application_name = current_setting('application_name')`))
 	if !errors.Is(err, store.ErrUnavailable) {
