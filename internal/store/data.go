@@ -130,6 +130,24 @@ type Progress struct {
 	// yet that they are saved.
 	Codes   []byte `json:"codes,omitempty"`
 	CodesOf string `json:"codes_of,omitempty"` // whose
+	// Invited: the interaction sets up an account and answers no client; nil else.
+	Invited *Invited `json:"invited,omitempty"`
+}
+
+// Invited is what somebody with an invitation has done so far. The password waits
+// here, where nobody can sign in with it, for the factor.
+type Invited struct {
+	UserID    string `json:"user"`
+	UserEpoch int64  `json:"epoch"`
+	// Link and LinkHash, the SHA-256 of its secret, find the invitation.
+	Link     string `json:"link"`
+	LinkHash []byte `json:"link_hash"`
+	// OldHash is the password that the user had: "", or one that stays and was
+	// proven. NewHash is the one that the account will have. Both are PHC.
+	OldHash string `json:"old,omitempty"`
+	NewHash string `json:"new,omitempty"`
+	// Spent: the account is set up.
+	Spent bool `json:"spent,omitempty"`
 }
 
 // Enrolling is a TOTP authenticator before its first right code.
@@ -137,6 +155,25 @@ type Enrolling struct {
 	ID     string `json:"id"`
 	UserID string `json:"user"`
 	Secret []byte `json:"secret"` // sealed
+}
+
+// LinkPurpose is what a link is for.
+type LinkPurpose string
+
+// LinkInvitation sets up an account: it is the right to enrol a first
+// authenticator, and to choose a password if there is none.
+const LinkInvitation LinkPurpose = "invitation"
+
+// Link is handed to a person. Whoever has its secret has the right that it is.
+type Link struct {
+	ID         string
+	SecretHash []byte
+	UserID     string
+	UserEpoch  int64 // the user's when it was made, set by the store; it ends with that
+	Purpose    LinkPurpose
+	MadeBy     string // the operator, for other operators
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
 }
 
 // Grant is what a user allowed a client, with the evidence of that moment.

@@ -123,6 +123,44 @@ type AddProof struct {
 	Rotated *bool
 }
 
+// Links are handed to people. Of a purpose a user has one at most: a new one takes
+// the place of any before. A link is deleted when it is used; it ends with
+// everything else that was issued to the user, and while the user is disabled or
+// has an authenticator it is none.
+type Links interface {
+	// InviteUser makes a user with an invitation. It fails as CreateUser does.
+	InviteUser(ctx context.Context, u *User, l *Link, events ...Event) error
+	// InviteAgain makes an invitation for a user who has neither password nor
+	// authenticator, else ErrUsed.
+	InviteAgain(ctx context.Context, l *Link, events ...Event) error
+	// ResetUser ends everything that was issued to the user, as RevokeUser does,
+	// deletes the authenticators and the right to enrol, and the password unless it
+	// is to be kept, and makes an invitation.
+	ResetUser(ctx context.Context, l *Link, keepPassword bool, now time.Time, events ...Event) error
+	// Invitation returns a live one with its user. ErrNotFound if the secret is
+	// wrong, it was used, or has ended.
+	Invitation(ctx context.Context, id string, secretHash []byte, now time.Time) (*Link, *User, error)
+	// OpenInvitation returns the user's live one, without its secret.
+	OpenInvitation(ctx context.Context, userID string, now time.Time) (*Link, error)
+	// RedeemInvitation spends the invitation, gives the user the password and the
+	// authenticators, with the hashes of the recovery set's codes, and moves the
+	// interaction on, all or nothing. ErrNotFound if the invitation is none any more,
+	// ErrStale if the user, the password or the interaction has changed.
+	RedeemInvitation(ctx context.Context, r Redemption) error
+}
+
+// Redemption is all that an account's setting up makes durable.
+type Redemption struct {
+	Invited       Invited
+	Authenticator Authenticator // LastStep is the step of the confirming code
+	Recovery      Authenticator
+	CodeHashes    [][]byte
+	Interaction   Interaction // as it shall be; Version is the one that was read
+	Settle        Settle
+	Now           time.Time
+	Events        []Event
+}
+
 // Sessions are the browsers that are signed in. A session has one user for
 // life; a proof is never lost by concurrent writes.
 type Sessions interface {
@@ -265,6 +303,7 @@ type Store interface {
 	Resources
 	Users
 	Authenticators
+	Links
 	Sessions
 	Interactions
 	Codes

@@ -19,6 +19,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	for _, query := range []string{
 		`DELETE FROM interactions WHERE id IN (SELECT id FROM interactions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
+		`DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM client_tokens WHERE id IN (SELECT id FROM client_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE ends_at > 0 AND ends_at <= $1 ORDER BY ends_at LIMIT $2)`,

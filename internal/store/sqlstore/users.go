@@ -48,13 +48,15 @@ func (s *Store) Users(ctx context.Context, after string, limit int) (list []*sto
 
 // CreateUser implements store.Users.
 func (s *Store) CreateUser(ctx context.Context, u *store.User, events ...store.Event) error {
-	return s.update(ctx,
-		must(store.ErrExists, `INSERT INTO users (id, login, login_key, name, email, email_verified, locale, password_hash,
-				claims, disabled, may_enroll, epoch, created_at, removed_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0) ON CONFLICT DO NOTHING`,
-			u.ID, u.Login, u.LoginKey, u.Name, u.Email, bit(u.EmailVerified), u.Locale, u.PasswordHash,
-			string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt)),
-		record(events))
+	return s.update(ctx, createUser(u), record(events))
+}
+
+func createUser(u *store.User) step {
+	return must(store.ErrExists, `INSERT INTO users (id, login, login_key, name, email, email_verified, locale, password_hash,
+			claims, disabled, may_enroll, epoch, created_at, removed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0) ON CONFLICT DO NOTHING`,
+		u.ID, u.Login, u.LoginKey, u.Name, u.Email, bit(u.EmailVerified), u.Locale, u.PasswordHash,
+		string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt))
 }
 
 // SetPasswordHash implements store.Users.
