@@ -94,7 +94,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, Hint: tokens.HintSubject,
 		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,
 	}
-	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Now: c.Now}
+	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Issuer: c.Issuer, Now: c.Now}
 	s.Handler, err = web.New(web.Config{
 		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages,
 		Checker:    &authn.Checker{Store: s.store, Hasher: hasher, Sealer: sealer, ThrottleKey: sealer.Derive("throttle"), Now: c.Now},

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func claims(t *testing.T, jws string) map[string]any {
+func claims(t testing.TB, jws string) map[string]any {
 	t.Helper()
 	parts := strings.Split(jws, ".")
 	if len(parts) != 3 {
@@ -95,7 +95,7 @@ func TestEnrollThenSignIn(t *testing.T) {
 var keyOnPage = regexp.MustCompile(`(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}`)
 
 // shownKey is the key that the enrolment page shows.
-func shownKey(t *testing.T, v *view) []byte {
+func shownKey(t testing.TB, v *view) []byte {
 	t.Helper()
 	key := keyOnPage.FindString(v.body)
 	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(key, " ", ""))

@@ -19,10 +19,15 @@ type Admin struct {
 		store.Resources
 		store.Users
 		store.Authenticators
+		store.Links
 	}
 	Hasher *authn.Hasher
 	Sealer *keys.Sealer
-	Now    func() time.Time
+	// Issuer is the server's public URL, which links begin with.
+	Issuer string
+	// Operator is who acts, for the invitations that are made; "" if unknown.
+	Operator string
+	Now      func() time.Time
 }
 
 // NewUser is a person to be registered.
@@ -31,29 +36,36 @@ type NewUser struct {
 	Name     string
 	Email    string
 	Locale   string // "en", "ko" or ""
-	Password string
+	Password string // for AddUser alone
 }
 
 // AddUser registers a person, with the right to enrol a first authenticator.
 // The error of a login or password that is not acceptable says why;
 // store.ErrExists if the login is, or ever was, somebody's.
 func (a *Admin) AddUser(ctx context.Context, n NewUser) (*store.User, error) {
-	key, err := authn.LoginKey(n.Login)
+	u, err := a.newUser(n)
 	if err != nil {
-		return nil, fmt.Errorf("login: %w", err)
+		return nil, err
 	}
 	if err := authn.CheckNewPassword(n.Password, []string{"sallyport", n.Login, n.Email}); err != nil {
 		return nil, fmt.Errorf("password: %w", err)
 	}
-	hash, err := a.Hasher.Hash(ctx, n.Password)
-	if err != nil {
+	if u.PasswordHash, err = a.Hasher.Hash(ctx, n.Password); err != nil {
 		return nil, fmt.Errorf("hash password: %w", err)
 	}
-	u := &store.User{
-		ID: store.NewID(), Login: n.Login, LoginKey: key, Name: n.Name, Email: n.Email, Locale: n.Locale,
-		PasswordHash: hash, MayEnroll: true, CreatedAt: a.Now(),
-	}
+	u.MayEnroll = true
 	return u, a.Store.CreateUser(ctx, u, a.event("user.created", u.ID, ""))
+}
+
+// newUser is the person, with nothing to sign in with.
+func (a *Admin) newUser(n NewUser) (*store.User, error) {
+	key, err := authn.LoginKey(n.Login)
+	if err != nil {
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	return &store.User{
+		ID: store.NewID(), Login: n.Login, LoginKey: key, Name: n.Name, Email: n.Email, Locale: n.Locale, CreatedAt: a.Now(),
+	}, nil
 }
 
 // AddTOTP enrols a TOTP and recovery codes for a user, in place of the user's

@@ -137,6 +137,26 @@ func (c *Checker) passwordBuckets(loginKey, browser string) ([]store.Bucket, sto
 	return []store.Bucket{fast, slow}, store.Settle{Reset: []string{fast.Key}, Refund: []string{slow.Key}}
 }
 
+// Settle does to the counters what a success does, where no proof is recorded with
+// it.
+func (c *Checker) Settle(ctx context.Context, s store.Settle) error {
+	if err := c.Store.SettleAttempt(ctx, s); err != nil {
+		return fmt.Errorf("settle attempt: %w", err)
+	}
+	return nil
+}
+
+// Forgiven is what a new password does to the counters of strangers: they failed
+// at the old one.
+func (c *Checker) Forgiven(u *store.User) store.Settle {
+	buckets, _ := c.passwordBuckets(u.LoginKey, "")
+	var settle store.Settle
+	for _, b := range buckets {
+		settle.Reset = append(settle.Reset, b.Key)
+	}
+	return settle
+}
+
 // rehash brings an old hash to today's parameters. Failing is no reason to keep
 // the user out: the next sign-in tries again.
 func (c *Checker) rehash(ctx context.Context, u *store.User, password string) {

@@ -17,6 +17,7 @@ import (
 // Lifetimes of what the flow makes.
 const (
 	interactionTTL = 10 * time.Minute
+	invitedTTL     = time.Hour // an app may have to be found and installed first
 	codeTTL        = 60 * time.Second
 	touchEvery     = 5 * time.Minute
 )
@@ -29,6 +30,7 @@ type Store interface {
 	store.Clients
 	store.Users
 	store.Authenticators
+	store.Links
 	store.Sessions
 	store.Interactions
 	store.Consents
@@ -114,6 +116,9 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	if err != nil {
 		return nil, fmt.Errorf("load interaction: %w", err)
 	}
+	if i.Progress.Invited != nil {
+		return e.visitInvited(ctx, i, o)
+	}
 	c, err := e.Store.Client(ctx, i.ClientID)
 	if err != nil {
 		return nil, fmt.Errorf("load the interaction's client: %w", err)
@@ -161,7 +166,10 @@ func (v *Visit) event(kind, detail string) store.Event {
 	e := store.Event{At: v.Now, Type: kind, ClientID: v.Client.ID, Interaction: v.Interaction,
 		Address: v.Origin.Address, RequestID: v.Origin.RequestID, Detail: detail}
 	if v.User != nil {
-		e.UserID, e.Session = v.User.ID, v.Session.ID
+		e.UserID = v.User.ID
+	}
+	if v.Session != nil {
+		e.Session = v.Session.ID
 	}
 	return e
 }

@@ -31,18 +31,23 @@ type State struct {
 	Consent *store.Consent
 	// HintedElsewhere: login_hint names another than the session's user.
 	HintedElsewhere bool
+	// InvitationOpen: the invitation of Progress.Invited may still be used. With one,
+	// User is the invited user, there is no session, and Client and Request are
+	// zero.
+	InvitationOpen bool
 }
 
 // StepName names a step.
 type StepName string
 
-// The steps. A page belongs to each of the first five.
+// The steps. A page belongs to each of the first six.
 const (
 	Login        StepName = "login"
 	SecondFactor StepName = "second_factor"
 	Enroll       StepName = "enroll"
 	SaveCodes    StepName = "save_codes"
 	Consent      StepName = "consent"
+	Welcome      StepName = "welcome" // an invited user's last
 	Done         StepName = "done"
 	Refuse       StepName = "refuse"
 )
@@ -62,6 +67,7 @@ type Step struct {
 const (
 	ReasonNoSecondFactor = "no_second_factor"
 	ReasonDisabled       = "disabled"
+	ReasonInvitation     = "invitation" // used, ended or replaced; no client hears of it
 )
 
 // Next is the one decision: every code passes it. With prompt=none a step that
@@ -83,6 +89,9 @@ func Next(s State) Step {
 }
 
 func next(s State) Step {
+	if s.Progress.Invited != nil {
+		return nextInvited(s)
+	}
 	if s.Session == nil || s.User == nil || s.Session.UserEpoch != s.User.Epoch {
 		return Step{Name: Login} // of another epoch: everything was ended between two reads
 	}
@@ -110,6 +119,22 @@ func next(s State) Step {
 		return step.named(Consent)
 	}
 	return step.named(Done)
+}
+
+// nextInvited sets up an account, and signs nobody in: the factor spends the
+// invitation, with the password that waits in the interaction.
+func nextInvited(s State) Step {
+	in := s.Progress.Invited
+	switch {
+	case s.User == nil || s.User.Disabled || s.User.Epoch != in.UserEpoch:
+	case in.Spent && len(s.Progress.Codes) > 0:
+		return Step{Name: SaveCodes}
+	case in.Spent:
+		return Step{Name: Welcome}
+	case s.InvitationOpen && in.NewHash != "" && in.OldHash == s.User.PasswordHash:
+		return Step{Name: Enroll}
+	}
+	return refuse(Step{Reason: ReasonInvitation}, oidc.AccessDenied, "the invitation is not open")
 }
 
 // untilStrong answers whether the evidence reaches what the request demands,

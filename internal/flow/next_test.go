@@ -43,6 +43,16 @@ func totp() store.Authenticator {
 	return store.Authenticator{ID: "totp", UserID: "u", Kind: store.KindTOTP}
 }
 
+// invited is somebody who has chosen a password.
+func invited() flow.State {
+	s := base()
+	s.Client, s.Request = &oidc.Client{}, &oidc.AuthorizationRequest{}
+	s.User = &store.User{ID: "u", Login: "mina"}
+	s.Progress.Invited = &store.Invited{UserID: "u", Link: "l", NewHash: "new"}
+	s.InvitationOpen = true
+	return s
+}
+
 // TestNext shows each decision by the state that leads to it.
 func TestNext(t *testing.T) {
 	t.Parallel()
@@ -171,6 +181,47 @@ func TestNext(t *testing.T) {
 			s.User.Epoch = 1
 			return s
 		}, flow.Login, ""},
+		"invited, with a password": {func() flow.State { return invited() }, flow.Enroll, ""},
+		"invited, and another was quicker": {func() flow.State {
+			s := invited()
+			s.InvitationOpen = false
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
+		"invited, and reset since": {func() flow.State {
+			s := invited()
+			s.User.Epoch++
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
+		"invited, the password that is there unproven": {func() flow.State {
+			s := invited()
+			s.User.PasswordHash = "x"
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
+		"invited, the password that is there proven": {func() flow.State {
+			s := invited()
+			s.User.PasswordHash, s.Progress.Invited.OldHash, s.Progress.Invited.NewHash = "x", "x", "x"
+			return s
+		}, flow.Enroll, ""},
+		"invited, codes to save": {func() flow.State {
+			s := invited()
+			s.InvitationOpen, s.Progress.Invited.Spent, s.Progress.Codes = false, true, []byte("sealed")
+			return s
+		}, flow.SaveCodes, ""},
+		"invited, all done": {func() flow.State {
+			s := invited()
+			s.InvitationOpen, s.Progress.Invited.Spent = false, true
+			return s
+		}, flow.Welcome, ""},
+		"invited, disabled": {func() flow.State {
+			s := invited()
+			s.User.Disabled = true
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
+		"invited, removed": {func() flow.State {
+			s := invited()
+			s.User = nil
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
 		"disabled": {func() flow.State {
 			s := signedIn(base(), password, code)
 			s.User.Disabled = true
@@ -218,6 +269,11 @@ func draw(t *rapid.T) flow.State {
 	if rapid.Bool().Draw(t, "max age") {
 		s.Progress.NotBefore = noon.Add(-time.Hour)
 	}
+	if rapid.IntRange(0, 4).Draw(t, "invited") == 0 {
+		hash := rapid.SampledFrom([]string{"", "x", "y"})
+		s.Progress.Invited = &store.Invited{UserID: "u", OldHash: hash.Draw(t, "old"), NewHash: hash.Draw(t, "new"), Spent: rapid.Bool().Draw(t, "spent")}
+		s.InvitationOpen = rapid.Bool().Draw(t, "open")
+	}
 	if rapid.IntRange(0, 4).Draw(t, "session") == 0 {
 		return s
 	}
@@ -246,6 +302,9 @@ func TestNextNeverDoneForLess(t *testing.T) {
 		s := draw(t)
 		if flow.Next(s).Name != flow.Done {
 			return
+		}
+		if s.Progress.Invited != nil {
+			t.Fatalf("an invitation signs in: %+v", s)
 		}
 		reached := authn.Judge(s.Evidence()).Level
 		required := max(s.Client.MinLevel, s.Policy.Level)
@@ -283,6 +342,12 @@ func TestRule2EnrollNeedsAllThatTheAccountCanProve(t *testing.T) {
 		if flow.Next(s).Name != flow.Enroll {
 			return
 		}
+		if in := s.Progress.Invited; in != nil {
+			if !s.InvitationOpen || in.Spent || in.NewHash == "" || in.OldHash != s.User.PasswordHash {
+				t.Fatalf("enroll without an open invitation, or the password: %+v", s)
+			}
+			return
+		}
 		own := s.Evidence()
 		own.OwnProofs = true
 		if got, can := authn.Judge(own).Level, authn.Reach(s.User, s.Authenticators); got < can || got == 0 {
@@ -301,7 +366,7 @@ func TestNextEnds(t *testing.T) {
 		s := draw(t)
 		for range 12 {
 			step := flow.Next(s)
-			if step.Name == flow.Done || step.Name == flow.Refuse {
+			if step.Name == flow.Done || step.Name == flow.Welcome || step.Name == flow.Refuse {
 				return
 			}
 			s = do(t, s, step.Name)
@@ -325,6 +390,12 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 			}
 		}
 	case flow.Enroll:
+		if s.Progress.Invited != nil {
+			spent := *s.Progress.Invited
+			spent.Spent = true
+			s.Progress.Invited, s.InvitationOpen, s.Progress.Codes = &spent, false, []byte("sealed")
+			return s
+		}
 		s.Authenticators, s.User.MayEnroll = []store.Authenticator{totp()}, false
 		s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodTOTP, "i"))
 		s.Progress.Codes, s.Progress.CodesOf = []byte("sealed"), "u"

@@ -76,31 +76,40 @@ func (e *Engine) NewTOTP(ctx context.Context, v *Visit) ([]byte, error) {
 // first right code, spends the right to enrol, and makes the recovery codes that
 // the next page shows. store.ErrUsed: the right is gone.
 func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, step int64) (Cookie, error) {
-	if v.Step.Name != Enroll || v.Progress.Enrolling == nil {
-		return "", fmt.Errorf("flow: enrolment at step %q", v.Step.Name)
-	}
-	w := v.Progress.Enrolling
-	codes, set, hashes, err := e.Hasher.NewRecoverySet(ctx, v.User.ID, v.Now)
+	made, err := e.confirm(ctx, v, step)
 	if err != nil {
 		return "", err
 	}
-	progress := v.Progress
-	progress.Enrolling, progress.CodesOf = nil, v.User.ID
-	if progress.Codes, err = e.sealCodes(v, codes); err != nil {
-		return "", err
-	}
-	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, w.ID), store.Settle{}, "enroll.totp")
-	interaction := *v.interaction
-	interaction.Progress = progress
-	interaction.SessionID = v.Session.ID
+	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, made.totp.ID), store.Settle{}, "enroll.totp")
+	made.interaction.SessionID = v.Session.ID
 	err = e.Store.EnrollFirst(ctx, store.Enrollment{
-		Authenticator: store.Authenticator{ID: w.ID, UserID: w.UserID, Kind: store.KindTOTP, Secret: w.Secret, LastStep: step, CreatedAt: v.Now, LastUsedAt: v.Now},
-		Recovery:      set,
-		CodeHashes:    hashes,
-		Proof:         add,
-		Interaction:   interaction,
+		Authenticator: made.totp, Recovery: made.recovery, CodeHashes: made.codeHashes, Proof: add, Interaction: made.interaction,
 	})
 	return cookie.after(err, add)
+}
+
+// confirmed is what the first right code makes of a visit.
+type confirmed struct {
+	totp, recovery store.Authenticator
+	codeHashes     [][]byte
+	interaction    store.Interaction
+}
+
+func (e *Engine) confirm(ctx context.Context, v *Visit, step int64) (c confirmed, err error) {
+	w := v.Progress.Enrolling
+	if v.Step.Name != Enroll || w == nil {
+		return c, fmt.Errorf("flow: enrolment at step %q", v.Step.Name)
+	}
+	var codes []string
+	if codes, c.recovery, c.codeHashes, err = e.Hasher.NewRecoverySet(ctx, v.User.ID, v.Now); err != nil {
+		return c, err
+	}
+	c.totp = store.Authenticator{ID: w.ID, UserID: w.UserID, Kind: store.KindTOTP, Secret: w.Secret, LastStep: step, CreatedAt: v.Now, LastUsedAt: v.Now}
+	c.interaction = *v.interaction
+	c.interaction.Progress = v.Progress
+	c.interaction.Progress.Enrolling, c.interaction.Progress.CodesOf = nil, v.User.ID
+	c.interaction.Progress.Codes, err = e.sealCodes(v, codes)
+	return c, err
 }
 
 // Codes are the recovery codes that the SaveCodes step shows.

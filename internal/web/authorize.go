@@ -109,7 +109,7 @@ func (s *server) formToQuery(w http.ResponseWriter, r *http.Request) error {
 // apply form-action to redirects, too (CSP 3 §6.4.1).
 func allowForm(w http.ResponseWriter, redirectURI string) {
 	u, err := url.Parse(redirectURI)
-	if err != nil {
+	if err != nil || redirectURI == "" {
 		return
 	}
 	target := u.Scheme + ":"

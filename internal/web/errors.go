@@ -58,7 +58,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (s *server) logFailed(r *http.Request, err error) {
-	s.Log.ErrorContext(r.Context(), "request failed", "request", requestID(r.Context()), "method", r.Method, "path", r.URL.Path, "error", err)
+	s.Log.ErrorContext(r.Context(), "request failed", "request", requestID(r.Context()), "method", r.Method, "path", loggedPath(r), "error", err)
 }
 
 func (s *server) showError(w http.ResponseWriter, r *http.Request, e *pageError) {

@@ -117,12 +117,13 @@ func (s *server) answerInteraction(w http.ResponseWriter, r *http.Request) error
 }
 
 // current: the form was made for the step that is next, this state of the
-// interaction and this user.
+// interaction and this user. Setting up an account has no client to go back to, and
+// nobody who is signed in.
 func current(a action, v *flow.Visit, form url.Values) bool {
 	if form.Get("subject") != v.Subject() {
 		return false
 	}
-	return a.step == "" || a.step == v.Step.Name && form.Get("step") == string(v.Step.Name) &&
+	return a.step == "" && !v.Invited() || a.step == v.Step.Name && form.Get("step") == string(v.Step.Name) &&
 		form.Get("version") == strconv.FormatInt(v.Version(), 10)
 }
 

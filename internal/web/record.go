@@ -35,7 +35,8 @@ func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.V
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.code_used", nil)
 	case errors.As(err, &throttled):
 		s.audit(r, v, "login.throttled")
-		return s.renderThrottled(w, r, v, throttled)
+		key, args := s.throttled(w, throttled)
+		return s.render(w, r, v, http.StatusTooManyRequests, key, args)
 	case errors.Is(err, authn.ErrBusy):
 		w.Header().Set("Retry-After", "5")
 		return s.render(w, r, v, http.StatusServiceUnavailable, "error.busy", nil)
@@ -45,14 +46,15 @@ func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.V
 	return err
 }
 
-func (s *server) renderThrottled(w http.ResponseWriter, r *http.Request, v *flow.Visit, t *authn.ThrottledError) error {
+// throttled is what to say to somebody who must wait, and sets how long.
+func (s *server) throttled(w http.ResponseWriter, t *authn.ThrottledError) (errorKey string, args map[string]any) {
 	if t.RetryAt.IsZero() {
-		return s.render(w, r, v, http.StatusTooManyRequests, "error.locked", nil)
+		return "error.locked", nil
 	}
 	wait := max(t.RetryAt.Sub(s.Now()), 0)
 	seconds := int(wait.Seconds()) + 1
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
-	return s.render(w, r, v, http.StatusTooManyRequests, "error.throttled", map[string]any{"Minutes": (seconds + 59) / 60})
+	return "error.throttled", map[string]any{"Minutes": (seconds + 59) / 60}
 }
 
 func (s *server) recordPassword(w http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
@@ -121,6 +123,9 @@ func (s *server) recordEnrollment(_ http.ResponseWriter, r *http.Request, v *flo
 	step, ok := authn.FindTOTPStep(secret, digits, s.Now())
 	if !ok {
 		return "", authn.ErrCode
+	}
+	if v.Invited() {
+		return "", s.Flow.RecordInvited(r.Context(), v, step, s.settleInvited(v))
 	}
 	return s.Flow.RecordEnrollment(r.Context(), v, step)
 }

@@ -87,6 +87,8 @@ func (s *server) routes() *http.ServeMux {
 		{"POST " + s.base + "/authorize", s.formToQuery},
 		{"GET " + s.base + "/interaction/{id}", s.showInteraction},
 		{"POST " + s.base + "/interaction/{id}/{action}", s.answerInteraction},
+		{"GET " + s.base + invitationPath + "{token}", s.showInvitation},
+		{"POST " + s.base + invitationPath + "{token}/password", s.answerInvitation},
 		{"POST " + s.base + "/token", s.token},
 		{"POST " + s.base + "/introspect", s.introspect},
 		{"POST " + s.base + "/revoke", s.revoke},
@@ -169,8 +171,12 @@ func (s *server) session(r *http.Request) (*store.Session, error) {
 
 // formToken binds a form to this browser, interaction and session.
 func (s *server) formToken(r *http.Request, interaction, session string) string {
+	return s.tokenFor(s.cookie(r, browserCookie), interaction, session)
+}
+
+func (s *server) tokenFor(parts ...string) string {
 	mac := hmac.New(sha256.New, s.CSRFKey)
-	for _, part := range []string{s.cookie(r, browserCookie), interaction, session} {
+	for _, part := range parts {
 		fmt.Fprintf(mac, "%d:%s", len(part), part)
 	}
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))

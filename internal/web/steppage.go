@@ -19,6 +19,9 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, v *flow.Visit, s
 	if v.Ends() {
 		return s.proceed(w, r, v)
 	}
+	if v.Step.Reason == flow.ReasonInvitation {
+		return noInvitation()
+	}
 	p, err := s.stepPage(r, v, s.frame(r, v, errorKey, args))
 	if errors.Is(err, store.ErrStale) { // two loads at once: the other one's change is there by now
 		return redirect(w, s.base+"/interaction/"+v.Interaction)
@@ -41,6 +44,10 @@ func (s *server) frame(r *http.Request, v *flow.Visit, errorKey string, args map
 	if v.User != nil {
 		f.Account = v.User.Login
 	}
+	if v.Invited() {
+		f.Invited, f.Cancellable = true, false
+		f.FirstDone, f.SecondDone = true, v.Step.Name != flow.Enroll
+	}
 	return f
 }
 
@@ -59,6 +66,8 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		return page.SaveCodes{Frame: f, Codes: codes}, err
 	case flow.Consent:
 		return page.Consent{Frame: f, Scopes: v.Request.Scope, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client)}, nil
+	case flow.Welcome:
+		return page.Message{Frame: f, Code: "welcome"}, nil
 	case flow.Refuse:
 		f.Cancellable = false
 		response := oidc.AuthorizationResponse{State: v.Request.State, Issuer: s.Tokens.Issuer, Error: v.Step.Refusal}

@@ -66,7 +66,8 @@ func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (h *headerOnly) WriteHeader(int)             {}
 
 // record serves one request with the security headers and leaves one line in
-// the log. Queries are not logged: codes and hints stand in them.
+// the log. Queries are not logged: codes and hints stand in them; nor are the
+// secrets of invitations.
 func (s *server) record(w http.ResponseWriter, r *http.Request, inner http.Handler) {
 	began := time.Now()
 	id := store.NewID()
@@ -83,7 +84,7 @@ func (s *server) record(w http.ResponseWriter, r *http.Request, inner http.Handl
 			}
 		}
 		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("request", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.String("request", id), slog.String("method", r.Method), slog.String("path", loggedPath(r)),
 			slog.Int("status", seen.status), slog.Duration("took", time.Since(began)), slog.String("address", s.address(r).String()))
 	}()
 	if !strings.EqualFold(r.Host, s.Issuer.Host) {
@@ -91,6 +92,16 @@ func (s *server) record(w http.ResponseWriter, r *http.Request, inner http.Handl
 		return
 	}
 	inner.ServeHTTP(seen, r)
+}
+
+// loggedPath is the path without the secret of an invitation, also where it is
+// misspelt or not at its place.
+func loggedPath(r *http.Request) string {
+	path := r.URL.Path
+	if at := strings.Index(strings.ToLower(path), invitationPath); at >= 0 && len(strings.ToLower(path)) == len(path) {
+		return path[:at] + invitationPath + "[redacted]"
+	}
+	return path
 }
 
 // recorder remembers the status.
@@ -136,8 +147,13 @@ func policyFor(formTarget string) string {
 }
 
 func (s *server) audit(r *http.Request, v *flow.Visit, kind string) {
+	s.recordEvent(r, store.Event{Type: kind, ClientID: v.Client.ID, Interaction: v.Interaction, UserID: v.Subject()})
+}
+
+// recordEvent adds when and from where. What it is about goes on without it.
+func (s *server) recordEvent(r *http.Request, e store.Event) {
 	o := s.origin(r)
-	e := store.Event{At: s.Now(), Type: kind, ClientID: v.Client.ID, Interaction: v.Interaction, Address: o.Address, RequestID: o.RequestID, UserID: v.Subject()}
+	e.At, e.Address, e.RequestID = s.Now(), o.Address, o.RequestID
 	if err := s.Store.Record(r.Context(), e); err != nil {
 		s.Log.ErrorContext(r.Context(), "audit", "request", o.RequestID, "error", err)
 	}

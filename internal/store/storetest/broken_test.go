@@ -71,6 +71,10 @@ func TestBrokenStoresFail(t *testing.T) {
 		"RotateRefreshOnce":              func(s *sqlstore.Store) store.Store { return &rotatesAnew{s} },
 		"RotateRefreshOneDescendant":     func(s *sqlstore.Store) store.Store { return &rotatesAnew{s} },
 		"RecoveryCodeEndsEverythingElse": func(s *sqlstore.Store) store.Store { return &recoversQuietly{s} },
+		"InvitationRedeemedByOneBrowser": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
+		"InvitationRedeemedAllOrNothing": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
+		"InvitationEndsWithTheUser":      func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
+		"ResetUserEndsEverything":        func(s *sqlstore.Store) store.Store { return &resetsByLinkAlone{s} },
 		"SigningKeyOnlyFirst":            func(s *sqlstore.Store) store.Store { return &looksForKeys{s} },
 		"EventsOnlyWithTheirVerb":        func(s *sqlstore.Store) store.Store { return &recordsBefore{s} },
 		"SweepDeletesNothingElse":        func(s *sqlstore.Store) store.Store { return &sweepsEarly{s} },
@@ -331,6 +335,24 @@ type recoversQuietly struct{ *sqlstore.Store }
 
 func (s *recoversQuietly) UseRecoveryCode(ctx context.Context, _ string, _ []byte, p store.AddProof) error {
 	return s.AddProof(ctx, p)
+}
+
+// looksForInvitation looks whether the link is open, and then gives what it is for.
+type looksForInvitation struct{ *sqlstore.Store }
+
+func (s *looksForInvitation) RedeemInvitation(ctx context.Context, r store.Redemption) error {
+	if _, err := s.OpenInvitation(ctx, r.Invited.UserID, r.Now); err != nil {
+		return err
+	}
+	return errors.Join(s.SetPasswordHash(ctx, r.Invited.UserID, r.Invited.OldHash, r.Invited.NewHash),
+		s.CreateAuthenticator(ctx, r.Authenticator, nil, r.Events...), s.ReplaceRecoveryCodes(ctx, r.Recovery, r.CodeHashes))
+}
+
+// resetsByLinkAlone ends what was issued, and leaves what it was issued for.
+type resetsByLinkAlone struct{ *sqlstore.Store }
+
+func (s *resetsByLinkAlone) ResetUser(ctx context.Context, l *store.Link, _ bool, now time.Time, events ...store.Event) error {
+	return s.RevokeUser(ctx, l.UserID, "", now, events...)
 }
 
 // sweepsEarly takes a day off what has not expired.

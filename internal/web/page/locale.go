@@ -18,11 +18,13 @@ import (
 var (
 	errorKeys = []string{
 		"error.credentials", "error.code", "error.code_used", "error.throttled", "error.locked", "error.busy",
-		"error.missing", "error.stale", "error.saved_required", "error.too_long",
+		"error.missing", "error.stale", "error.saved_required", "error.too_long", "error.not_the_same",
+		"password.short", "password.long", "password.common", "password.context", "password.guessable", "password.invalid",
 	}
 	messageCodes = []string{
 		"invalid_request", "expired", "not_found", "server_error", "temporarily_unavailable", "too_many_requests",
 		"access_denied", "no_second_factor", "disabled", "home", "method_not_allowed", "form_too_large", "other_browser",
+		"invitation", "welcome",
 	}
 	scopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 )

@@ -5,7 +5,10 @@
 // JavaScript and under a content security policy without 'unsafe-inline'.
 package page
 
-import "html/template"
+import (
+	"html/template"
+	"strings"
+)
 
 // Page is one of the structs below.
 type Page interface {
@@ -27,6 +30,8 @@ type Frame struct {
 	Client string
 	// Account is the login of who is signed in, "" for nobody.
 	Account string
+	// Invited: Account is being set up with an invitation, and nobody is signed in.
+	Invited bool
 	// FirstDone and SecondDone say which of the two doors is open.
 	FirstDone, SecondDone bool
 	// Error is the locale key of what was wrong with the last answer, "" for nothing.
@@ -41,10 +46,19 @@ type Frame struct {
 // is marked as invalid.
 func (f Frame) FieldError() bool {
 	switch f.Error {
-	case "error.credentials", "error.code", "error.code_used", "error.missing", "error.too_long", "error.saved_required":
+	case "error.credentials", "error.code", "error.code_used", "error.missing", "error.too_long", "error.saved_required", "error.not_the_same":
 		return true
 	}
-	return false
+	return strings.HasPrefix(f.Error, "password.")
+}
+
+// Invitation asks somebody who was invited for a new password, twice, or for the
+// one that the account has; posted to Action+"/password" as password and again.
+type Invitation struct {
+	Frame
+	Server       string // the host that one signs in to
+	Least        int    // characters of a new password
+	KeepPassword bool
 }
 
 // Login asks for username and password, posted to Action+"/password".
@@ -126,6 +140,7 @@ type Message struct {
 // Field is a hidden field of a form.
 type Field struct{ Name, Value string }
 
+func (Invitation) name() string    { return "invitation" }
 func (Login) name() string         { return "login" }
 func (SecondFactor) name() string  { return "second_factor" }
 func (Enroll) name() string        { return "enroll" }

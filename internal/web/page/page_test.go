@@ -23,6 +23,13 @@ func at(step string, first, second bool) Frame {
 	return f
 }
 
+// invited is the frame of somebody who sets up an account.
+func invited(step string, first bool) Frame {
+	f := at(step, first, false)
+	f.Client, f.Cancellable, f.Invited = "", false, true
+	return f
+}
+
 func failed(f Frame, key string, args map[string]any) Frame {
 	f.Error, f.ErrorArgs = key, args
 	return f
@@ -48,6 +55,10 @@ func samples() map[string]Page {
 		"save_codes_error":  SaveCodes{Frame: failed(at("save_codes", true, true), "error.saved_required", nil), Codes: []string{"7k3m-9q2x-hv5t-c8wd"}},
 		"consent":           Consent{Frame: at("consent", true, true), Scopes: []string{"openid", "profile", "email", "offline_access", "orders:read"}, RedirectHost: "shop.example.com", Remember: true},
 		"consent_each_time": Consent{Frame: at("consent", true, true), Scopes: []string{"openid", "address", "phone"}, RedirectHost: "shop.example.com"},
+		"invitation":        Invitation{Frame: invited("invitation", false), Server: "id.example.com", Least: 8},
+		"invitation_error":  Invitation{Frame: failed(invited("invitation", false), "password.short", map[string]any{"Limit": 8}), Server: "id.example.com", Least: 8},
+		"invitation_again":  Invitation{Frame: invited("invitation", false), Server: "id.example.com", KeepPassword: true},
+		"enroll_invited":    Enroll{Frame: invited("enroll", true), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
 		"form_post":         FormPost{Frame: Frame{Client: "Paper Shop"}, URL: "https://shop.example.com/callback?from=id", Fields: []Field{{"code", "abc.def"}, {"state", `"&<x>`}, {"iss", "https://id.example.com"}}},
 		"signed_out":        SignedOut{URL: "https://shop.example.com/bye"},
 		"signed_out_here":   SignedOut{},
@@ -62,6 +73,7 @@ func samples() map[string]Page {
 	refused := at("refuse", true, false)
 	refused.Cancellable = false
 	m["message_no_second_factor"] = Message{Frame: refused, Code: "no_second_factor", BackURL: "https://shop.example.com/callback?error=access_denied", BackLabel: "Paper Shop"}
+	m["message_welcome"] = Message{Frame: Frame{Step: "welcome", FirstDone: true, SecondDone: true}, Code: "welcome"}
 	m["message_home"] = Message{Code: "home"}
 	return m
 }
@@ -160,6 +172,7 @@ func TestNames(t *testing.T) {
 	r := newRenderer(t)
 	for page, wants := range map[string][]string{
 		"login":          {`<html lang="en">`, `<title>Sign in – Paper Shop</title>`, `action="/interaction/01k5/password"`, `name="username"`, `autocomplete="username"`, `name="password"`, `autocomplete="current-password"`, `<button id="login"`, `action="/interaction/01k5/cancel"`, `<button id="cancel"`},
+		"invitation":     {`name="username" value="alice@example.com" autocomplete="username" readonly`, `name="password" type="password" autocomplete="new-password"`, `name="again"`, "At least 8 characters", "<strong dir=\"auto\">id.example.com</strong>"},
 		"login_again":    {`action="/interaction/01k5/switch"`, `<button id="switch"`, `value="alice@example.com"`},
 		"totp":           {`action="/interaction/01k5/totp"`, `name="code"`, `autocomplete="one-time-code"`, `inputmode="numeric"`, `<button id="verify"`, `href="/interaction/01k5?method=recovery"`, " data-submit", "First door: open. Second door: closed."},
 		"recovery":       {`action="/interaction/01k5/recovery"`, `name="code"`, `<button id="verify"`, `href="/interaction/01k5?method=totp"`},
