@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"os/user"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -60,7 +62,17 @@ func (c configFlag) openInstallation(ctx context.Context) (*sqlstore.Store, *adm
 	if err != nil {
 		return nil, nil, err
 	}
-	return db, &admin.Admin{Store: db, Hasher: authn.NewHasher(authn.HasherConfig{}), Now: time.Now}, nil
+	return db, &admin.Admin{
+		Store: db, Hasher: authn.NewHasher(authn.HasherConfig{}), Issuer: s.Issuer, Operator: operator(), Now: time.Now,
+	}, nil
+}
+
+// operator is who runs the command, as the system knows it.
+func operator() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "uid " + strconv.Itoa(os.Getuid())
 }
 
 // operate opens the installation, does something in it and closes it.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +21,9 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the manual. Each script has two free addresses, $ADDRESS and
 // $PRIVATE, and the commands "ready URL", which waits for a 200, "get URL", whose
-// body is stdout, after redirects; it wants a 200, "! get" another answer; "post"
-// and "keep".
+// body is stdout, after redirects; it wants a 200, "! get" another answer; "post";
+// "keep NAME MEMBER" and "capture NAME EXPRESSION", which set a variable to a member
+// of the JSON in stdout, or to what matches there.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -37,7 +39,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SALLYPORT_PRIVATE_LISTEN", env.Getenv("PRIVATE"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": scriptReady, "get": scriptGet, "post": scriptPost, "keep": scriptKeep},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready": scriptReady, "get": scriptGet, "post": scriptPost, "keep": scriptKeep, "capture": scriptCapture,
+		},
 	})
 }
 
@@ -99,4 +103,13 @@ func scriptKeep(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no %s was printed", args[1])
 	}
 	ts.Setenv(args[0], value)
+}
+
+// scriptCapture puts what matches in stdout into a variable.
+func scriptCapture(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile(args[1]).FindString(ts.ReadFile("stdout"))
+	if found == "" {
+		ts.Fatalf("stdout has no %s", args[1])
+	}
+	ts.Setenv(args[0], found)
 }

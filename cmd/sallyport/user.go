@@ -17,7 +17,9 @@ import (
 )
 
 type userCommands struct {
-	Add     userAddCmd     `cmd:"" help:"Register somebody; reads the password without showing it."`
+	Add     userAddCmd     `cmd:"" help:"Register somebody, and print a link with which one chooses a password and sets up a second factor."`
+	Invite  userInviteCmd  `cmd:"" help:"Print a new link for one who has not set up the account; older ones work no more."`
+	Reset   userResetCmd   `cmd:"" help:"End what was issued to one, take password and second factor, and print a link to set them up again."`
 	List    userListCmd    `cmd:"" help:"List everybody."`
 	Show    userShowCmd    `cmd:"" help:"Show one."`
 	Disable userDisableCmd `cmd:"" help:"Let one sign in no more, and end what was issued."`
@@ -28,31 +30,42 @@ type userCommands struct {
 type userAddCmd struct {
 	configFlag
 	outputFlag
-	Login  string `arg:"" help:"What one signs in with; letters and digits of one script."`
-	Name   string `help:"What is shown of one, and told to applications."`
-	Email  string `help:"Told to applications, as not verified."`
-	Locale string `help:"en, ko or empty." enum:",en,ko" default:""`
+	Login         string `arg:"" help:"What one signs in with; letters and digits of one script."`
+	Name          string `help:"What is shown of one, and told to applications."`
+	Email         string `help:"Told to applications, as not verified."`
+	Locale        string `help:"en, ko or empty." enum:",en,ko" default:""`
+	PasswordStdin bool   `help:"Read a first password from standard input instead of making a link. Until one has signed in with it and set up a second factor it is all that protects the account."`
 }
 
 // Run registers the user.
 func (c *userAddCmd) Run() error {
 	return c.operate(func(ctx context.Context, db *sqlstore.Store, a *admin.Admin) error {
-		if err := mustBeFree(ctx, db, c.Login); err != nil {
-			return err
+		n := admin.NewUser{Login: c.Login, Name: c.Name, Email: c.Email, Locale: c.Locale}
+		if c.PasswordStdin {
+			return c.withPassword(ctx, db, a, n)
 		}
-		password, err := readNewPassword(os.Stdin, os.Stderr)
-		if err != nil {
-			return err
-		}
-		u, err := a.AddUser(ctx, admin.NewUser{Login: c.Login, Name: c.Name, Email: c.Email, Locale: c.Locale, Password: password})
+		u, in, err := a.InviteUser(ctx, n)
 		if err != nil {
 			return fmt.Errorf("user %q: %w", c.Login, err)
 		}
-		s := shownUser(u, nil)
-		return c.print(os.Stdout, s, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%s can sign in now, and is asked to set up a second factor then.\n", u.Login)
-			return err
-		})
+		return c.printInvited(os.Stdout, u, in)
+	})
+}
+
+func (c *userAddCmd) withPassword(ctx context.Context, db *sqlstore.Store, a *admin.Admin, n admin.NewUser) (err error) {
+	if err := mustBeFree(ctx, db, c.Login); err != nil {
+		return err
+	}
+	if n.Password, err = readNewPassword(os.Stdin, os.Stderr); err != nil {
+		return err
+	}
+	u, err := a.AddUser(ctx, n)
+	if err != nil {
+		return fmt.Errorf("user %q: %w", c.Login, err)
+	}
+	return c.print(os.Stdout, shownUser(u, nil), func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s can sign in now, and is asked to set up a second factor then.\n", u.Login)
+		return err
 	})
 }
 
@@ -73,17 +86,27 @@ func mustBeFree(ctx context.Context, db *sqlstore.Store, login string) error {
 
 // userView is what an operator sees of a user.
 type userView struct {
-	ID             string     `json:"sub"`
-	Login          string     `json:"login"`
-	Name           string     `json:"name,omitempty"`
-	Email          string     `json:"email,omitempty"`
-	EmailVerified  bool       `json:"email_verified"`
-	Locale         string     `json:"locale,omitempty"`
-	HasPassword    bool       `json:"has_password"`
-	MayEnroll      bool       `json:"may_enroll"`
-	Disabled       bool       `json:"disabled"`
-	CreatedAt      time.Time  `json:"created_at"`
-	Authenticators []authView `json:"authenticators,omitempty"`
+	ID             string      `json:"sub"`
+	Login          string      `json:"login"`
+	Name           string      `json:"name,omitempty"`
+	Email          string      `json:"email,omitempty"`
+	EmailVerified  bool        `json:"email_verified"`
+	Locale         string      `json:"locale,omitempty"`
+	HasPassword    bool        `json:"has_password"`
+	MayEnroll      bool        `json:"may_enroll"`
+	Disabled       bool        `json:"disabled"`
+	CreatedAt      time.Time   `json:"created_at"`
+	Authenticators []authView  `json:"authenticators,omitempty"`
+	Invitation     *inviteView `json:"invitation,omitempty"` // an open one
+}
+
+// inviteView is an open invitation. Its link is shown when it is made, and never
+// again.
+type inviteView struct {
+	URL       string     `json:"url,omitempty"`
+	MadeBy    string     `json:"made_by,omitempty"`
+	CreatedAt *time.Time `json:"created_at,omitempty"`
+	ExpiresAt time.Time  `json:"expires_at"`
 }
 
 type authView struct {
@@ -117,6 +140,8 @@ func (v userView) state() string {
 		return "disabled"
 	case v.MayEnroll:
 		return "no second factor yet"
+	case !v.HasPassword:
+		return "not set up yet"
 	}
 	return "active"
 }
@@ -192,6 +217,12 @@ func (c *userShowCmd) Run() error {
 			return err
 		}
 		v := shownUser(u, list)
+		switch l, err := db.OpenInvitation(ctx, u.ID, a.Now()); {
+		case err == nil:
+			v.Invitation = &inviteView{MadeBy: l.MadeBy, CreatedAt: &l.CreatedAt, ExpiresAt: l.ExpiresAt}
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
 		return c.print(os.Stdout, v, v.print)
 	})
 }
@@ -205,6 +236,9 @@ func (v userView) print(w io.Writer) error {
 		if line.value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", line.name, line.value)
 		}
+	}
+	if in := v.Invitation; in != nil {
+		fmt.Fprintf(t, "invitation\topen until %s, made by %s\n", in.ExpiresAt.Format(time.RFC3339), in.MadeBy)
 	}
 	for _, a := range v.Authenticators {
 		fmt.Fprintf(t, "authenticator\t%s\n", a.text())
