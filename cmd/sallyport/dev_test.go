@@ -257,13 +257,3 @@ func TestDevTakesNothingAway(t *testing.T) {
 		t.Errorf("got %q %v, want the file as it was", kept, err)
 	}
 }
-
-// TestDatabaseURLIsRefusedUnseen: the message names no password.
-func TestDatabaseURLIsRefusedUnseen(t *testing.T) {
-	t.Parallel()
-	s := defaultSettings()
-	s.Issuer, s.Database = "https://id.example.com", "postgres://u:hunter2@db/sallyport"
-	if err := s.check(); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("got %v, want a refusal without the password", err)
-	}
-}
