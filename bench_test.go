@@ -193,7 +193,7 @@ func TestCommits(t *testing.T) {
 		{"introspection", func() { r.introspect("orders", own) }, 0},
 		{"a whole sign-in", func() {
 			fresh := r.browser()
-			r.clock.ahead += time.Minute
+			r.clock.advance(time.Minute)
 			r.redeem("web", fresh.signIn(r.mina, fresh.authorize("web")).mustCode())
 		}, 7},
 		{"revocation of a client's own token", func() { r.revoke("worker", own) }, 1},

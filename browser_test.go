@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,10 +45,12 @@ type person struct {
 	recovery            []string
 }
 
-// clock is the server's; tests move it.
-type clock struct{ ahead time.Duration }
+// clock is the server's; tests move it while the server looks at it.
+type clock struct{ ahead atomic.Int64 }
 
-func (c *clock) Now() time.Time { return time.Now().Add(c.ahead) }
+func (c *clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 const callback = "http://localhost:5999/callback"
 

@@ -1,9 +1,13 @@
 package sallyport
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/oidc"
 )
 
 // Config says what a Server is. Issuer, Database and MasterKey are needed;
@@ -22,6 +26,8 @@ type Config struct {
 	// MasterKey is the 32-byte secret that seals what must be recoverable and from
 	// which other keys are derived. It is not in the database.
 	MasterKey []byte
+	// OldMasterKeys open what was sealed under them, until it is sealed anew.
+	OldMasterKeys [][]byte
 
 	// SecondFactor says whether every sign-in needs one: SecondFactorRequired (the
 	// default) or SecondFactorOptional, which leaves it to the clients.
@@ -30,6 +36,11 @@ type Config struct {
 	// SessionIdle and SessionTTL end a session that is not used and every
 	// session: 1 h and 24 h (NIST SP 800-63B-4 §2.2.3).
 	SessionIdle, SessionTTL time.Duration
+
+	// KeyRotation is how long a signing key signs before the next one does: 90 days;
+	// at least 4 days, or negative for never. The next key is published 2 days before
+	// it signs, and the old one until a day after the last session it signed for.
+	KeyRotation time.Duration
 
 	// TrustedProxies are the networks of the proxies before this server. A request
 	// from one of them is taken as that of the last address in its X-Forwarded-For
@@ -58,12 +69,43 @@ const (
 	SecondFactorOptional SecondFactor = "optional"
 )
 
+// check says what cannot work, of a Config with its defaults.
+func (c Config) check() error {
+	checkIssuer := oidc.CheckIssuer
+	if c.InsecureHTTPIssuer {
+		checkIssuer = oidc.CheckInsecureIssuer
+	}
+	if err := checkIssuer(c.Issuer); err != nil {
+		return fmt.Errorf("sallyport: issuer: %w", err)
+	}
+	if c.KeyRotation > 0 && c.KeyRotation < keys.MinPeriod {
+		return fmt.Errorf("sallyport: key rotation: %v is less than %v: a key waits so long before it signs, and signs as long", c.KeyRotation, keys.MinPeriod)
+	}
+	return nil
+}
+
+// sealer has the master keys.
+func (c Config) sealer() (*keys.Sealer, error) {
+	old := make([]keys.MasterKey, len(c.OldMasterKeys))
+	for i, key := range c.OldMasterKeys {
+		old[i] = key
+	}
+	sealer, err := keys.NewSealer(c.MasterKey, old...)
+	if err != nil {
+		return nil, fmt.Errorf("sallyport: master key: %w", err)
+	}
+	return sealer, nil
+}
+
 func (c Config) withDefaults() Config {
 	if c.SessionIdle == 0 {
 		c.SessionIdle = time.Hour
 	}
 	if c.SessionTTL == 0 {
 		c.SessionTTL = 24 * time.Hour
+	}
+	if c.KeyRotation == 0 {
+		c.KeyRotation = keys.DefaultPeriod
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

@@ -35,6 +35,7 @@ type Server struct {
 	// Store and Admin are for the command that runs the server.
 	store  *sqlstore.Store
 	admin  *admin.Admin
+	keeper *keys.Keeper
 	config Config
 	stop   context.CancelFunc
 	done   sync.WaitGroup
@@ -44,16 +45,12 @@ type Server struct {
 // returns the server. ctx bounds the start only.
 func New(ctx context.Context, c Config) (*Server, error) {
 	c = c.withDefaults()
-	checkIssuer := oidc.CheckIssuer
-	if c.InsecureHTTPIssuer {
-		checkIssuer = oidc.CheckInsecureIssuer
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	if err := checkIssuer(c.Issuer); err != nil {
-		return nil, fmt.Errorf("sallyport: issuer: %w", err)
-	}
-	sealer, err := keys.NewSealer(c.MasterKey)
+	sealer, err := c.sealer()
 	if err != nil {
-		return nil, fmt.Errorf("sallyport: master key: %w", err)
+		return nil, err
 	}
 	db, err := sqlstore.Open(ctx, sqlstore.At(c.Database))
 	if err != nil {
@@ -65,7 +62,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.done.Go(func() { s.sweep(background) })
+	s.done.Go(func() { every(background, sweepEvery, s.sweep) })
+	s.done.Go(func() { every(background, sweepEvery, s.rotateKeys) })
+	s.done.Go(func() { every(background, keys.RefreshEvery, s.refreshKeys) })
 	return s, nil
 }
 
@@ -76,10 +75,11 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if err != nil {
 		return fmt.Errorf("issuer: %w", err)
 	}
-	ring, err := keys.LoadRing(ctx, s.store, sealer, c.Now())
-	if err != nil {
+	s.keeper = &keys.Keeper{Store: s.store, Sealer: sealer, Plan: keys.NewPlan(c.KeyRotation, c.SessionTTL), Now: c.Now}
+	if err := s.keeper.Start(ctx); err != nil {
 		return fmt.Errorf("signing keys: %w", err)
 	}
+	ring := &s.keeper.Ring
 	pages, err := page.New(nil)
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
@@ -105,6 +105,29 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	return err
 }
 
+// refreshKeys takes up what this and other processes did with the signing keys.
+func (s *Server) refreshKeys(ctx context.Context) {
+	failed := s.keeper.Err() != nil
+	switch err := s.keeper.Refresh(ctx); {
+	case ctx.Err() != nil:
+	case err != nil && !failed: // said once
+		s.config.Log.ErrorContext(ctx, "signing keys cannot be read", "error", err)
+	case err == nil && failed:
+		s.config.Log.InfoContext(ctx, "signing keys are read again")
+	}
+}
+
+// rotateKeys publishes the next signing keys when it is time.
+func (s *Server) rotateKeys(ctx context.Context) {
+	made, err := s.keeper.RotateDue(ctx)
+	for _, k := range made {
+		s.config.Log.InfoContext(ctx, "next signing key published", "alg", k.Alg, "kid", k.ID, "signs_from", k.NotBefore)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.config.Log.ErrorContext(ctx, "signing keys cannot be rotated", "error", err)
+	}
+}
+
 // limits are far above what a person does and far below what hurts.
 func (c Config) limits() web.Limits {
 	if c.InsecureNoLimits {
@@ -116,19 +139,24 @@ func (c Config) limits() web.Limits {
 	}
 }
 
-// sweep deletes expired rows from time to time.
-func (s *Server) sweep(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
+// every does something from time to time until ctx ends.
+func every(ctx context.Context, interval time.Duration, do func(context.Context)) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			do(ctx)
 		}
-		if err := s.store.Sweep(ctx, s.config.Now()); err != nil && ctx.Err() == nil {
-			s.config.Log.ErrorContext(ctx, "sweep failed", "error", err)
-		}
+	}
+}
+
+// sweep deletes expired rows.
+func (s *Server) sweep(ctx context.Context) {
+	if err := s.store.Sweep(ctx, s.config.Now()); err != nil && ctx.Err() == nil {
+		s.config.Log.ErrorContext(ctx, "sweep failed", "error", err)
 	}
 }
 
@@ -146,9 +174,38 @@ func (s *Server) Admin() *admin.Admin { return s.admin }
 // Store is where the server keeps things, for the command that runs it.
 func (s *Server) Store() store.Store { return s.store }
 
-// Ready is nil if the database answers and takes writes. It is for a load balancer,
-// and writes only after a write has failed. Its error is for the log.
-func (s *Server) Ready(ctx context.Context) error { return s.store.Ready(ctx) }
+// The errors of Ready.
+var (
+	ErrClock       = errors.New("sallyport: the clock is more than 2 s off the database's")
+	ErrSigningKeys = errors.New("sallyport: the signing keys cannot be read")
+)
+
+// Ready is nil if the server is to be sent requests. ErrClock: its clock and the
+// database's disagree about when keys sign and what has expired. ErrSigningKeys:
+// it cannot keep up with other servers' keys. Anything else: the database does not
+// answer, or takes no writes; it writes only after a write has failed.
+func (s *Server) Ready(ctx context.Context) error {
+	if err := s.store.Ready(ctx); err != nil {
+		return fmt.Errorf("sallyport: %w", err)
+	}
+	if err := s.keeper.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrSigningKeys, err)
+	}
+	return s.checkClock(ctx)
+}
+
+// checkClock takes the way to the database for no error of the clock.
+func (s *Server) checkClock(ctx context.Context) error {
+	before := s.config.Now()
+	there, err := s.store.Clock(ctx)
+	if err != nil {
+		return fmt.Errorf("sallyport: read clock: %w", err)
+	}
+	if off := max(before.Sub(there), there.Sub(s.config.Now())); off > keys.MaxClockSkew {
+		return fmt.Errorf("%w: by %v", ErrClock, off.Round(time.Millisecond))
+	}
+	return nil
+}
 
 // Failed is closed when a commit has failed. Nothing is written from then on; the
 // process should end, and start again.

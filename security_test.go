@@ -110,7 +110,7 @@ func TestRule5ProofsCarryTheirInteraction(t *testing.T) {
 		parked := b.authorize("web", request...).mustStep("login", 200)
 		fresh := r.browser()
 		*fresh.http = *b.http
-		r.clock.ahead += 30 * time.Second
+		r.clock.advance(30 * time.Second)
 		fresh.signIn(r.mina, fresh.authorize("web", "prompt", "login")).mustCode()
 		if got := b.get(parked.path); got.step() != "login" {
 			t.Errorf("%v: got %q %v, want login", request, got.step(), got.location)
@@ -124,7 +124,7 @@ func TestMaxAgeAsksAgain(t *testing.T) {
 	r := newRig(t)
 	b := r.browser()
 	b.signIn(r.mina, b.authorize("web")).mustCode()
-	r.clock.ahead += 10 * time.Minute
+	r.clock.advance(10 * time.Minute)
 	b.authorize("web", "max_age", "3600").mustCode()
 	v := b.authorize("web", "max_age", "60").mustStep("login", 200)
 	before := r.clock.Now().Unix()
@@ -272,9 +272,9 @@ func TestRule12ThrottlingSparesTheOwner(t *testing.T) {
 	if got := stranger.answer(known, "password", "username", "mina", "password", r.mina.password); got.status != http.StatusTooManyRequests {
 		t.Errorf("the right password of a stranger, too soon: got %d, want 429", got.status)
 	}
-	r.clock.ahead += 30 * time.Second
+	r.clock.advance(30 * time.Second)
 	owner.signIn(r.mina, owner.authorize("web", "prompt", "login")).mustCode()
-	r.clock.ahead += time.Hour
+	r.clock.advance(time.Hour)
 	stranger.signIn(r.mina, stranger.authorize("web")).mustCode()
 }
 
@@ -651,7 +651,7 @@ func TestCodeIsBound(t *testing.T) {
 		t.Errorf("the owner: got %+v", got)
 	}
 	late := b.authorize("web").mustCode()
-	r.clock.ahead += 61 * time.Second
+	r.clock.advance(61 * time.Second)
 	if got := r.redeem("web", late); got.Error != oidc.InvalidGrant {
 		t.Errorf("after 61 s: got %+v, want invalid_grant", got)
 	}
@@ -676,7 +676,7 @@ func TestHintNamesAnother(t *testing.T) {
 	sub := `{"id_token":{"sub":{"value":"` + r.mina.id + `"}}}`
 	other.authorize("web", "claims", sub, "prompt", "none").mustRefuse(oidc.LoginRequired)
 	v := other.authorize("web", "id_token_hint", hint).mustStep("login", 200)
-	r.clock.ahead += time.Minute
+	r.clock.advance(time.Minute)
 	other.answer(v, "password", "username", "joon", "password", joon.password).mustRefuse(oidc.LoginRequired)
 	access := r.redeem("web", b.authorize("web").mustCode()).Access
 	b.authorize("web", "id_token_hint", access).mustRefuse(oidc.InvalidRequest)
@@ -688,18 +688,18 @@ func TestSessionEnds(t *testing.T) {
 	r := newRig(t)
 	b := r.browser()
 	b.signIn(r.mina, b.authorize("web")).mustCode()
-	r.clock.ahead += 59 * time.Minute
+	r.clock.advance(59 * time.Minute)
 	b.authorize("web").mustCode()
-	r.clock.ahead += 59 * time.Minute
+	r.clock.advance(59 * time.Minute)
 	b.authorize("web", "prompt", "none").mustCode() // silent renewal is no use
-	r.clock.ahead += 2 * time.Minute
+	r.clock.advance(2 * time.Minute)
 	b.authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired)
 	b.signIn(r.mina, b.authorize("web")).mustCode()
 	for range 24 {
-		r.clock.ahead += 59 * time.Minute
+		r.clock.advance(59 * time.Minute)
 		b.authorize("web").mustCode()
 	}
-	r.clock.ahead += 30 * time.Minute
+	r.clock.advance(30 * time.Minute)
 	b.authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired)
 }
 
@@ -721,7 +721,7 @@ func TestRule13StricterRuleStopsOldGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer strict.Close()
-	r.clock.ahead += 48 * time.Hour
+	r.clock.advance(48 * time.Hour)
 	refresh := func(s http.Handler, token string) int {
 		req := r.formRequest("web", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}.Encode())
 		req.Host = strings.TrimPrefix(r.issuer, "http://")

@@ -86,7 +86,7 @@ func TestEnrollThenSignIn(t *testing.T) {
 	if c := claims(t, got.ID); c["acr"] != "urn:sallyport:acr:2fa" {
 		t.Errorf("acr: got %v", c["acr"])
 	}
-	r.clock.ahead += 30 * time.Second // the step of the enrolment is used
+	r.clock.advance(30 * time.Second) // the step of the enrolment is used
 	r.joon.totp = secret
 	again := r.browser()
 	again.signIn(r.joon, again.authorize("web")).mustCode()

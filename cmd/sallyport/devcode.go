@@ -51,11 +51,7 @@ func openDev(ctx context.Context, dir string) (*sqlstore.Store, *keys.Sealer, er
 	if _, err := os.Stat(databasePath(dir)); err != nil {
 		return nil, nil, fmt.Errorf("no dev server is running: %w", err)
 	}
-	master, err := keys.ReadKeyFile(keyPath(dir))
-	if err != nil {
-		return nil, nil, err
-	}
-	sealer, err := keys.NewSealer(master)
+	sealer, err := openKeyFile(keyPath(dir))
 	if err != nil {
 		return nil, nil, err
 	}

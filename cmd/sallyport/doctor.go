@@ -109,7 +109,7 @@ func (d *doctor) examine(ctx context.Context, c configFlag) {
 	d.database(ctx)
 	if d.db != nil {
 		defer d.db.Close()
-		d.signingKeys(ctx)
+		d.secrets(ctx)
 		d.clock(ctx)
 	}
 	d.certificate()
@@ -117,9 +117,9 @@ func (d *doctor) examine(ctx context.Context, c configFlag) {
 }
 
 func (d *doctor) keyFile() {
-	master, err := keys.ReadKeyFile(d.settings.KeyFile)
+	masters, err := keys.ReadKeyFile(d.settings.KeyFile)
 	if err == nil {
-		d.sealer, err = keys.NewSealer(master)
+		d.sealer, err = keys.NewSealer(masters[0], masters[1:]...)
 	}
 	if err != nil {
 		d.bad("key file", "It is the one that \"sallyport init\" made, with mode 0600, and of the user that the server runs as. If it is lost, take its copy.", "%v", err)
@@ -169,21 +169,21 @@ func (d *doctor) ownFiles(path string) (fine bool) {
 	return true
 }
 
-func (d *doctor) signingKeys(ctx context.Context) {
-	const check = "signing keys"
+func (d *doctor) secrets(ctx context.Context) {
+	const check = "secrets"
 	if d.sealer == nil {
 		return
 	}
-	n, err := keys.Check(ctx, d.db, d.sealer)
-	if err != nil {
-		d.bad(check, "The key file must be the one that the database was made with.", "%v", err)
-		return
+	n, old, err := keys.Check(ctx, d.db, d.sealer)
+	switch {
+	case err != nil:
+		d.bad(check, "The key file must have the key that the database was made with.", "%v", err)
+	case old > 0:
+		d.warn(check, "\"sallyport key reseal\" seals them under the newest.", "%d of %d are sealed under an older master key", old, n)
+	default:
+		d.ok(check, "all %d in the database can be opened with the key file", n)
 	}
-	d.ok(check, "all %d can be opened with the key file", n)
 }
-
-// furthestClock is how far the clocks of this machine and the database may be apart.
-const furthestClock = 2 * time.Second
 
 func (d *doctor) clock(ctx context.Context) {
 	const check, mend = "clock", "Let a time service (chrony, systemd-timesyncd) set the clock of every machine: codes of authenticator apps and tokens need it."
@@ -192,12 +192,12 @@ func (d *doctor) clock(ctx context.Context) {
 		d.bad(check, mend, "the database does not tell the time: %v", err)
 		return
 	}
-	if off := d.now().Sub(theirs).Round(time.Millisecond); off.Abs() > furthestClock {
+	if off := d.now().Sub(theirs).Round(time.Millisecond); off.Abs() > keys.MaxClockSkew {
 		d.bad(check, mend, "this machine is %v off the database's", off)
 		return
 	}
 	stored, err := d.db.SigningKeys(ctx)
-	if err == nil && len(stored) > 0 && stored[0].CreatedAt.After(d.now().Add(furthestClock)) {
+	if err == nil && len(stored) > 0 && stored[0].CreatedAt.After(d.now().Add(keys.MaxClockSkew)) {
 		d.bad(check, mend, "it is earlier than when the newest signing key was made, %s", stored[0].CreatedAt.Format(time.RFC3339))
 		return
 	}

@@ -44,7 +44,7 @@ func TestDoctor(t *testing.T) {
 		mend  string
 	}{
 		{"a key file that others can read", func(t *testing.T, s *settings) { chmod(t, s.KeyFile, 0o644) }, "error    key file: keys: key file", "mode 0600"},
-		{"another key", func(t *testing.T, s *settings) { s.KeyFile = otherKey(t) }, "error    signing keys: ", "must be the one"},
+		{"another key", func(t *testing.T, s *settings) { s.KeyFile = otherKey(t) }, "error    secrets: ", "must have the key"},
 		{"no database", func(t *testing.T, s *settings) { remove(t, s.Database) }, "error    database: there is no database", ""},
 		{"somebody else's database", func(t *testing.T, s *settings) { mark(t, s.Database, devMark) }, `error    database: `, "Is the key"},
 		{"a database that others can read", func(t *testing.T, s *settings) { chmod(t, s.Database, 0o644) }, "warning  database: ", "chmod 600"},

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/sallyport-id/sallyport"
 )
 
 // health answers on the private listener: /livez says whether the process is to
@@ -25,12 +28,23 @@ func (r *running) health() http.Handler {
 		default:
 			if err := r.ready(ctx); err != nil {
 				r.log.Error("not ready", "error", err)
-				problem = "the database does not answer"
+				problem = notReady(err)
 			}
 		}
 		answerHealth(w, problem)
 	})
 	return mux
+}
+
+// notReady says no more than what to look at; the log has the rest.
+func notReady(err error) string {
+	switch {
+	case errors.Is(err, sallyport.ErrClock):
+		return "the clock is not the database's"
+	case errors.Is(err, sallyport.ErrSigningKeys):
+		return "the signing keys cannot be read"
+	}
+	return "the database does not answer"
 }
 
 // problem is why the process must be replaced, "" if it need not.

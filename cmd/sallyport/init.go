@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -97,8 +96,7 @@ func install(ctx context.Context, s settings, config, text string) (err error) {
 			}
 		}
 	}()
-	master := make([]byte, keys.MasterKeySize)
-	rand.Read(master)
+	master := keys.NewMasterKey()
 	if err := keys.WriteKeyFile(s.KeyFile, master); err != nil {
 		return err
 	}
@@ -114,7 +112,7 @@ func install(ctx context.Context, s settings, config, text string) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := sallyport.New(ctx, s.serverConfig(database, master, slog.New(slog.DiscardHandler)))
+	server, err := sallyport.New(ctx, s.serverConfig(database, []keys.MasterKey{master}, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}

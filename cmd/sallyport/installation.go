@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/store"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
@@ -73,6 +74,15 @@ func operator() string {
 		return u.Username
 	}
 	return "uid " + strconv.Itoa(os.Getuid())
+}
+
+// openKeyFile reads the master keys.
+func openKeyFile(path string) (*keys.Sealer, error) {
+	masters, err := keys.ReadKeyFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return keys.NewSealer(masters[0], masters[1:]...)
 }
 
 // operate opens the installation, does something in it and closes it.

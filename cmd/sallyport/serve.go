@@ -35,12 +35,17 @@ func (c *serveCmd) Run() error {
 }
 
 // serverConfig is the part of the settings that the server itself needs.
-func (s *settings) serverConfig(database string, master keys.MasterKey, log *slog.Logger) sallyport.Config {
-	return sallyport.Config{
+func (s *settings) serverConfig(database string, masters []keys.MasterKey, log *slog.Logger) sallyport.Config {
+	c := sallyport.Config{
 		Issuer: s.Issuer, InsecureHTTPIssuer: s.InsecureHTTPIssuer, TrustedProxies: s.TrustedProxies,
-		Database: database, MasterKey: master,
-		SecondFactor: sallyport.SecondFactor(s.SecondFactor), SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL, Log: log,
+		Database: database, MasterKey: masters[0],
+		SecondFactor: sallyport.SecondFactor(s.SecondFactor), SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL,
+		KeyRotation: s.KeyRotation, Log: log,
 	}
+	for _, old := range masters[1:] {
+		c.OldMasterKeys = append(c.OldMasterKeys, old)
+	}
+	return c
 }
 
 // serve answers until ctx ends or the server cannot go on. Before it listens it
@@ -54,7 +59,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if err := checkInstalled(ctx, database); err != nil {
 		return err
 	}
-	master, err := keys.ReadKeyFile(s.KeyFile)
+	masters, err := keys.ReadKeyFile(s.KeyFile)
 	if err != nil {
 		return err
 	}
@@ -62,14 +67,14 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server, err := sallyport.New(ctx, s.serverConfig(database, master, log))
+	server, err := sallyport.New(ctx, s.serverConfig(database, masters, log))
 	if err != nil {
 		return err
 	}
 	r := &running{
 		handler: server, tls: tlsConfig, log: log, drain: s.DrainTimeout,
 		failed: server.Failed(), why: server.Err,
-		ready: func(ctx context.Context) error { _, err := server.Store().Meta(ctx, metaMode); return err },
+		ready: server.Ready,
 	}
 	if err := r.listen(s.Listen, s.PrivateListen); err != nil {
 		return errors.Join(err, server.Close())
@@ -87,7 +92,7 @@ type running struct {
 	// failed is closed when the store can write no more, and why says why.
 	failed <-chan struct{}
 	why    func() error
-	ready  func(context.Context) error // reads the database
+	ready  func(context.Context) error // as Server.Ready
 
 	public, private net.Listener // private is nil for none
 	draining        atomic.Bool

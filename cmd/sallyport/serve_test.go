@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
@@ -353,10 +355,15 @@ func TestFailedStoreEndsTheProcess(t *testing.T) {
 // TestReadyAsksTheDatabase, and tells no details.
 func TestReadyAsksTheDatabase(t *testing.T) {
 	t.Parallel()
-	r := &running{log: slog.New(slog.DiscardHandler), failed: make(chan struct{}),
-		ready: func(context.Context) error { return errors.New("database is locked") }}
-	if status, body := answerOf(r.health(), "/readyz"); status != http.StatusServiceUnavailable || body != "the database does not answer\n" {
-		t.Errorf("got %d %q", status, body)
+	for want, err := range map[string]error{
+		"the database does not answer\n":    errors.New("database is locked"),
+		"the clock is not the database's\n": fmt.Errorf("%w: by 3s", sallyport.ErrClock),
+		"the signing keys cannot be read\n": fmt.Errorf("%w: damaged", sallyport.ErrSigningKeys),
+	} {
+		r := &running{log: slog.New(slog.DiscardHandler), failed: make(chan struct{}), ready: func(context.Context) error { return err }}
+		if status, body := answerOf(r.health(), "/readyz"); status != http.StatusServiceUnavailable || body != want {
+			t.Errorf("%v: got %d %q, want %q", err, status, body, want)
+		}
 	}
 }
 

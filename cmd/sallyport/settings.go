@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sallyport-id/sallyport"
+	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
@@ -38,6 +39,7 @@ type settings struct {
 	SecondFactor         string        `yaml:"second_factor" help:"\"required\" at every sign-in, or \"optional\": the clients decide."`
 	SessionIdle          time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
 	SessionTTL           time.Duration `yaml:"session_ttl" help:"Ends every session."`
+	KeyRotation          time.Duration `yaml:"key_rotation" help:"How long a signing key signs before the next one does: at least 96h, or negative for never. The next key is published two days before."`
 	LogLevel             slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
 	DrainTimeout         time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
 	InsecureHTTPIssuer   bool          `yaml:"insecure_http_issuer" help:"Allow an http issuer that is not on this machine. Passwords, codes and cookies can then be read on the way. For closed test networks."`
@@ -49,7 +51,7 @@ func defaultSettings() settings {
 		Listen: "127.0.0.1:9000", PrivateListen: "127.0.0.1:9001",
 		Database: "sallyport.db", KeyFile: "master.key",
 		SecondFactor: string(sallyport.SecondFactorRequired),
-		SessionIdle:  time.Hour, SessionTTL: 24 * time.Hour, DrainTimeout: 20 * time.Second,
+		SessionIdle:  time.Hour, SessionTTL: 24 * time.Hour, KeyRotation: keys.DefaultPeriod, DrainTimeout: 20 * time.Second,
 	}
 }
 
@@ -143,7 +145,7 @@ func kindWord(goType string) string {
 
 // check says what cannot work, in the words of the file.
 func (s *settings) check() error {
-	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase} {
+	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -227,6 +229,13 @@ func (s *settings) checkDatabase() error {
 		return errors.New("the URL of the database has a password, and database_password_file names another")
 	case user == "":
 		return errors.New("the URL of the database names no user for database_password_file: postgres://user@host/name")
+	}
+	return nil
+}
+
+func (s *settings) checkKeys() error {
+	if s.KeyRotation >= 0 && s.KeyRotation < keys.MinPeriod {
+		return fmt.Errorf("key_rotation must be at least %s, or negative for never", plainDuration(keys.MinPeriod))
 	}
 	return nil
 }

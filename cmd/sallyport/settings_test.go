@@ -48,6 +48,8 @@ func TestSettingsErrorsAreForTheOperator(t *testing.T) {
 		{"certificate for http", "issuer: http://localhost\ntls_key_file: k.pem\ntls_certificate_file: c.pem\n", "the issuer is https"},
 		{"second factor", "issuer: https://a.example\nsecond_factor: no\n", `second_factor is "no"`},
 		{"no time", "issuer: https://a.example\nsession_ttl: -1h\n", "must be more than 0"},
+		{"keys that rotate too often", "issuer: https://a.example\nkey_rotation: 24h\n", "key_rotation must be at least 96h, or negative for never"},
+		{"keys that rotate at once", "issuer: https://a.example\nkey_rotation: 0s\n", "key_rotation must be at least 96h"},
 		{"no database", "issuer: https://a.example\ndatabase: \"\"\n", "must not be empty"},
 		{"another database", "issuer: https://a.example\ndatabase: mysql://u:s3cret@h/d\n", "database: sqlstore: the URL of the database cannot be read: want postgres://"},
 		{"a password for a file", "issuer: https://a.example\ndatabase_password_file: p\n", "database_password_file is for the URL"},

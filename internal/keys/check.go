@@ -7,15 +7,21 @@ import (
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
-// Check returns how many signing keys are stored; an error if one of them cannot
-// be opened.
-func Check(ctx context.Context, st store.Keys, sealer *Sealer) (int, error) {
-	stored, err := st.SigningKeys(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("keys: load: %w", err)
-	}
-	if _, err := openSet(stored, sealer); err != nil {
-		return 0, err
-	}
-	return len(stored), nil
+// Check opens everything that is sealed and kept, and returns how many values it
+// was and how many of them are sealed under an older master key. The error names
+// the first that cannot be opened.
+func Check(ctx context.Context, st store.Sealed, sealer *Sealer) (opened, old int, err error) {
+	err = eachBatch(ctx, st, func(list []store.SealedValue) error {
+		for _, v := range list {
+			_, err := sealer.Open(v.Sealed, Place{v.Table, v.Column, v.Row, v.Owner})
+			if err != nil {
+				return fmt.Errorf("%s.%s of %s: %w", v.Table, v.Column, v.Row, err)
+			}
+			if opened++; sealer.old(v.Sealed) {
+				old++
+			}
+		}
+		return nil
+	})
+	return opened, old, err
 }

@@ -93,6 +93,15 @@ func (s *Sealer) Outdated(sealed []byte) bool {
 	return len(sealed) < sealHead || keyID(sealed[1:sealHead]) != s.current
 }
 
+// old reports whether a value needs one of the older master keys.
+func (s *Sealer) old(sealed []byte) bool {
+	if !s.Outdated(sealed) || len(sealed) < sealHead {
+		return false
+	}
+	_, known := s.aeads[keyID(sealed[1:sealHead])]
+	return known
+}
+
 // bytes is the place as additional data: each part with its length, so that no
 // two places are the same bytes.
 func (p Place) bytes() []byte {

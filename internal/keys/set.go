@@ -44,10 +44,8 @@ func NewSet(list []*Key) (*Set, error) { return newSet(list, func(*Key) bool { r
 // are published, and of each algorithm the first whose time has come signs. An
 // algorithm may be left without one.
 func SetAt(list []*Key, now time.Time) (*Set, error) {
-	published := slices.DeleteFunc(slices.Clone(list), func(k *Key) bool {
-		return !k.Retire.IsZero() && !now.Before(k.Retire)
-	})
-	return newSet(published, func(k *Key) bool { return !now.Before(k.NotBefore) })
+	published := slices.DeleteFunc(slices.Clone(list), func(k *Key) bool { return k.stateAt(now) == StateRetired })
+	return newSet(published, func(k *Key) bool { return k.stateAt(now) == StateSigning })
 }
 
 func newSet(list []*Key, signs func(*Key) bool) (*Set, error) {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -26,7 +27,9 @@ const (
 	EdDSA = "EdDSA"
 )
 
-// algs are the algorithms that a server has a key for.
+// Algs are the algorithms that a server has a key for.
+func Algs() []string { return slices.Clone(algs) }
+
 var algs = []string{RS256, ES256, EdDSA}
 
 // smallestRSA is the shortest modulus that is used, in bits (RFC 7518 §3.3).
@@ -49,7 +52,7 @@ type Key struct {
 }
 
 // GenerateKey makes a key for an algorithm: RSA with 2048 bits, P-256 or
-// Ed25519. RSA takes tens of milliseconds: keep it out of the start-up path.
+// Ed25519. RSA takes tens of milliseconds, now and then some hundred.
 func GenerateKey(alg string) (*Key, error) {
 	var private crypto.Signer
 	var err error
@@ -78,6 +81,9 @@ func newKey(alg string, private crypto.Signer) (*Key, error) {
 	public.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
 	return &Key{ID: public.KeyID, Alg: alg, Private: private, public: public}, nil
 }
+
+// stateAt does not know of newer keys: the first one of several signs.
+func (k *Key) stateAt(now time.Time) State { return stateOf(k.NotBefore, k.Retire, now) }
 
 // MarshalPrivate returns the private key as PKCS #8 (RFC 5208 §5), to be sealed.
 func (k *Key) MarshalPrivate() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.Private) }

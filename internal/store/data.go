@@ -269,6 +269,32 @@ type SigningKey struct {
 	Alg       string
 	Sealed    []byte // private key, PKCS #8
 	CreatedAt time.Time
+	// NotBefore is when it begins to sign. Zero: at once.
+	NotBefore time.Time
+	// Retire is when it is no longer published. Zero: that is not planned, as it is
+	// of the newest key of an algorithm, and of no other.
+	Retire time.Time
+}
+
+// Rotation puts a key in the place of the newest one of its algorithm.
+type Rotation struct {
+	Next SigningKey
+	// Replaces is the id of the newest key, as the caller saw it.
+	Replaces string
+	// Retire is when that one is no longer published. None of the algorithm stays
+	// longer, but for Next.
+	Retire time.Time
+	// Emergency replaces even a key that has not begun to sign.
+	Emergency bool
+	Now       time.Time
+	Events    []Event
+}
+
+// SealedValue is a sealed value and the place that it belongs to.
+type SealedValue struct {
+	Table, Column, Row string
+	Owner              string // the user it belongs to; "" if none
+	Sealed             []byte
 }
 
 // Event is a line of the audit log.

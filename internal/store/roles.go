@@ -272,10 +272,28 @@ type Throttle interface {
 
 // Keys are the signing keys.
 type Keys interface {
+	// SigningKeys returns all, the newest first.
 	SigningKeys(ctx context.Context) ([]SigningKey, error)
-	// AddSigningKey fails with ErrExists if there is a key of the algorithm and
-	// onlyFirst is set: of several processes one makes the first.
-	AddSigningKey(ctx context.Context, k SigningKey, onlyFirst bool) error
+	// AddFirstSigningKey fails with ErrExists if there is a key of the algorithm: of
+	// several processes one makes the first.
+	AddFirstSigningKey(ctx context.Context, k SigningKey) error
+	// RotateSigningKey adds the next key and plans the end of those before it. It is
+	// ErrStale if the key that it replaces is not the newest any more, or does not
+	// sign yet: of several processes one makes the next, and there is one next key.
+	RotateSigningKey(ctx context.Context, r Rotation) error
+}
+
+// Sealed are the values that only a master key opens.
+type Sealed interface {
+	// SealedValues returns what is kept for good, by table, column and row, from
+	// after that place on (the zero one for all), at most limit.
+	SealedValues(ctx context.Context, after SealedValue, limit int) ([]SealedValue, error)
+	// ReplaceSealed puts a value sealed anew in the place of each that still is the
+	// old one, and returns how many it was. fresh has one for each of old.
+	ReplaceSealed(ctx context.Context, old []SealedValue, fresh [][]byte) (int, error)
+	// PassingSealed returns what live interactions hold. It ends with them, or
+	// becomes a value that is kept.
+	PassingSealed(ctx context.Context, now time.Time) ([][]byte, error)
 }
 
 // Audit is append only.
@@ -312,6 +330,7 @@ type Store interface {
 	Consents
 	Throttle
 	Keys
+	Sealed
 	Audit
 	Sweeper
 	Meta

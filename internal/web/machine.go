@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -216,11 +217,14 @@ func (s *server) jwks(w http.ResponseWriter, r *http.Request) error {
 	return serveDocument(w, r, document{body, etag}, "application/jwk-set+json")
 }
 
-// serveDocument answers a public document that may be kept for five minutes.
+// documentAge is how long a public document may be kept.
+var documentAge = fmt.Sprintf("public, max-age=%d", int(keys.JWKSMaxAge/time.Second))
+
+// serveDocument answers a public document.
 func serveDocument(w http.ResponseWriter, r *http.Request, d document, contentType string) error {
 	h := w.Header()
 	h.Set("ETag", d.etag)
-	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("Cache-Control", documentAge)
 	h.Set("Access-Control-Allow-Origin", "*")
 	if r.Header.Get("If-None-Match") == d.etag {
 		w.WriteHeader(http.StatusNotModified)

@@ -33,7 +33,8 @@ func TestPostgresNodes(t *testing.T) {
 		"CodeRedeemedOnce", "RotateRefreshOnce", "RotateRefreshOneDescendant", "RevokeUserEndsWhatIsBeingRotated",
 		"TOTPStepAcceptedOnce", "TOTPStepsOnlyRise", "RecoveryCodeAcceptedOnce", "EnrollFirstOnce",
 		"UpdateInteractionOneWinner", "FinishInteractionOnce", "RefuseOrFinishOnce", "FinishWhileTheSessionEnds",
-		"AddProofNeverLost", "AddProofRotatesByVersion", "AttemptNeverLost", "AttemptStopsAtLimit", "SigningKeyOnlyFirst",
+		"AddProofNeverLost", "AddProofRotatesByVersion", "AttemptNeverLost", "AttemptStopsAtLimit",
+		"SigningKeyOnlyFirst", "SigningKeyOneNext", "SigningKeyReplacedInAnEmergency", "SealedReplacedIfUnchanged",
 	} {
 		i := slices.IndexFunc(storetest.Checks, func(c storetest.Check) bool { return c.Name == name })
 		if i < 0 {

@@ -28,6 +28,9 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
+	if err := s.sweepKeys(ctx, now); err != nil {
+		return err
+	}
 	return s.sweepGrants(ctx, now)
 }
 

@@ -75,7 +75,9 @@ func TestBrokenStoresFail(t *testing.T) {
 		"InvitationRedeemedAllOrNothing": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"InvitationEndsWithTheUser":      func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"ResetUserEndsEverything":        func(s *sqlstore.Store) store.Store { return &resetsByLinkAlone{s} },
-		"SigningKeyOnlyFirst":            func(s *sqlstore.Store) store.Store { return &looksForKeys{s} },
+		"SigningKeyOnlyFirst":            func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
+		"SigningKeyOneNext":              func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
+		"SealedReplacedIfUnchanged":      func(s *sqlstore.Store) store.Store { return &reseals{s} },
 		"EventsOnlyWithTheirVerb":        func(s *sqlstore.Store) store.Store { return &recordsBefore{s} },
 		"SweepDeletesNothingElse":        func(s *sqlstore.Store) store.Store { return &sweepsEarly{s} },
 		"CancelledIsNotDone":             func(s *sqlstore.Store) store.Store { return &deafToCancel{s} },
@@ -228,17 +230,50 @@ func (s *leavesInteraction) FinishInteraction(ctx context.Context, f store.Finis
 }
 
 // looksForKeys looks whether there is a key, and then adds one.
-type looksForKeys struct{ *sqlstore.Store }
+type looksForKeys struct {
+	*sqlstore.Store
+	mu   sync.Mutex
+	have map[string]bool
+}
 
-func (s *looksForKeys) AddSigningKey(ctx context.Context, k store.SigningKey, onlyFirst bool) error {
-	list, err := s.SigningKeys(ctx)
+func (s *looksForKeys) AddFirstSigningKey(_ context.Context, k store.SigningKey) error {
+	return s.add("the first of "+k.Alg, store.ErrExists)
+}
+
+func (s *looksForKeys) RotateSigningKey(_ context.Context, r store.Rotation) error {
+	return s.add("the one after "+r.Replaces, store.ErrStale)
+}
+
+func (s *looksForKeys) add(which string, otherwise error) error {
+	s.mu.Lock()
+	have := s.have[which]
+	s.mu.Unlock()
+	if have {
+		return otherwise
+	}
+	time.Sleep(time.Millisecond) // so that others look, too
+	s.mu.Lock()
+	s.have[which] = true
+	s.mu.Unlock()
+	return nil
+}
+
+// reseals replaces what is there, whatever it has become.
+type reseals struct{ *sqlstore.Store }
+
+func (s *reseals) ReplaceSealed(ctx context.Context, old []store.SealedValue, fresh [][]byte) (int, error) {
+	all, err := s.SealedValues(ctx, store.SealedValue{}, 1000)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if onlyFirst && slices.ContainsFunc(list, func(other store.SigningKey) bool { return other.Alg == k.Alg }) {
-		return store.ErrExists
+	for i := range old {
+		for _, v := range all {
+			if v.Row == old[i].Row {
+				old[i] = v
+			}
+		}
 	}
-	return s.Store.AddSigningKey(ctx, k, false)
+	return s.Store.ReplaceSealed(ctx, old, fresh)
 }
 
 // recordsBefore writes the events in a transaction of their own.

@@ -3,37 +3,10 @@ package storetest
 import (
 	"context"
 	"errors"
-	"reflect"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
-
-func signingKeysKept(w *world) {
-	k := store.SigningKey{ID: "k1", Alg: "RS256", Sealed: []byte{1, 2}, CreatedAt: w.now}
-	w.must(w.AddSigningKey(w.ctx, k, false))
-	w.is("same id", w.AddSigningKey(w.ctx, k, false), store.ErrExists)
-	list, err := w.SigningKeys(w.ctx)
-	w.must(err)
-	if !reflect.DeepEqual(list, []store.SigningKey{k}) {
-		w.Errorf("got %+v, want %+v", list, k)
-	}
-}
-
-func signingKeyOnlyFirst(w *world) {
-	key := func(alg string) store.SigningKey {
-		return store.SigningKey{ID: store.NewID(), Alg: alg, Sealed: []byte{1}, CreatedAt: w.now}
-	}
-	errs := race(func(int) error { return w.AddSigningKey(w.ctx, key("RS256"), true) })
-	w.count("winners", w.winners(errs, store.ErrExists), 1)
-	w.is("another algorithm", w.AddSigningKey(w.ctx, key("ES256"), true), nil)
-	w.is("a second key", w.AddSigningKey(w.ctx, key("RS256"), false), nil)
-	w.must(w.AddSigningKey(w.ctx, key("EdDSA"), false))
-	w.is("the first after a second", w.AddSigningKey(w.ctx, key("EdDSA"), true), store.ErrExists)
-	list, err := w.SigningKeys(w.ctx)
-	w.must(err)
-	w.count("keys", len(list), 4)
-}
 
 func eventsNewestFirst(w *world) {
 	one := store.Event{At: w.now, Type: "one", UserID: "u", ClientID: "c", Session: "s", Interaction: "i", Address: "a", RequestID: "r", Detail: "d"}

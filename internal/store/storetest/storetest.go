@@ -221,6 +221,13 @@ var Checks = []Check{
 
 	{"SigningKeysKept", signingKeysKept},
 	{"SigningKeyOnlyFirst", signingKeyOnlyFirst},
+	{"SigningKeyOneNext", signingKeyOneNext},
+	{"SigningKeyRotatedInOrder", signingKeyRotatedInOrder},
+	{"SigningKeyReplacedInAnEmergency", signingKeyReplacedInAnEmergency},
+	{"SigningKeySweptAfterItsTime", signingKeySweptAfterItsTime},
+	{"SealedValuesInPages", sealedValuesInPages},
+	{"SealedReplacedIfUnchanged", sealedReplacedIfUnchanged},
+	{"PassingSealedEnds", passingSealedEnds},
 	{"EventsNewestFirst", eventsNewestFirst},
 	{"EventsOnlyWithTheirVerb", eventsOnlyWithTheirVerb},
 	{"MetaKept", metaKept},

@@ -1,0 +1,13 @@
+package sallyport
+
+import "context"
+
+// KeepKeys does at once what the server does from time to time in the background:
+// it publishes keys that are due, and takes up what is stored.
+func (s *Server) KeepKeys(ctx context.Context) error {
+	s.rotateKeys(ctx)
+	return s.keeper.Refresh(ctx)
+}
+
+// RefreshKeys does only the second.
+func (s *Server) RefreshKeys(ctx context.Context) error { return s.keeper.Refresh(ctx) }
