@@ -88,7 +88,7 @@ func TestClientCredentials(t *testing.T) {
 	if status, _ := r.userinfo(got.Access); status != http.StatusUnauthorized {
 		t.Errorf("userinfo: got %d, want 401", status)
 	}
-	r.clock.ahead += 10 * time.Minute
+	r.clock.advance(10 * time.Minute)
 	mustBeInactive(t, "expired", r.introspect("orders", got.Access))
 }
 

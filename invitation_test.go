@@ -107,7 +107,7 @@ func (r *rig) mustNotSignIn(login, password string) {
 // mustSignInWithBoth: password and authenticator, and neither alone.
 func (r *rig) mustSignInWithBoth(p person, secret []byte) {
 	r.t.Helper()
-	r.clock.ahead += 30 * time.Second // the step of the enrolment is used
+	r.clock.advance(30 * time.Second) // the step of the enrolment is used
 	p.totp = secret
 	b := r.browser()
 	if c := claims(r.t, r.redeem("web", b.signIn(p, b.authorize("web")).mustCode()).ID); c["sub"] != p.id || c["acr"] != "urn:sallyport:acr:2fa" {
@@ -353,7 +353,7 @@ func TestInvitationGuessesAreThrottled(t *testing.T) {
 	if v = b.choose(v, r.mina.password); v.status != http.StatusTooManyRequests || v.header.Get("Retry-After") == "" {
 		t.Errorf("after five guesses: got %d, want 429 with Retry-After", v.status)
 	}
-	r.clock.ahead += time.Minute
+	r.clock.advance(time.Minute)
 	b.choose(v, r.mina.password).mustStep("enroll", 200)
 }
 
@@ -379,7 +379,7 @@ func TestInvitationEnds(t *testing.T) {
 	for name, end := range map[string]func(*rig, invited) error{
 		"disabled": func(r *rig, in invited) error { return r.Admin().DisableUser(r.t.Context(), in.id) },
 		"removed":  func(r *rig, in invited) error { return r.Admin().RemoveUser(r.t.Context(), in.id) },
-		"expired":  func(r *rig, _ invited) error { r.clock.ahead += 30 * time.Minute; return nil },
+		"expired":  func(r *rig, _ invited) error { r.clock.advance(30 * time.Minute); return nil },
 		"replaced": func(r *rig, in invited) error {
 			_, err := r.Admin().InviteAgain(r.t.Context(), r.user(in.login))
 			return err
@@ -393,7 +393,7 @@ func TestInvitationEnds(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			in := r.invite("sora")
-			r.clock.ahead += 23*time.Hour + 30*time.Minute
+			r.clock.advance(23*time.Hour + 30*time.Minute)
 			opened, begun := r.browser(), r.browser()
 			page := opened.get(in.path).mustStep("invitation", 200)
 			enrolling := begun.choose(begun.get(in.path), in.password).mustStep("enroll", 200)

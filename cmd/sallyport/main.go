@@ -17,7 +17,7 @@ type commands struct {
 	Client  clientCommands `cmd:"" help:"Register applications. Works while the server runs."`
 	API     apiCommands    `cmd:"" name:"api" help:"Register APIs that take access tokens. Works while the server runs."`
 	User    userCommands   `cmd:"" help:"Register people. Works while the server runs."`
-	Key     keyCommands    `cmd:"" help:"Look at the signing keys."`
+	Key     keyCommands    `cmd:"" help:"Signing keys and the master key: list, rotate, reseal."`
 	Doctor  doctorCmd      `cmd:"" help:"Look whether everything is well, and say how to mend it."`
 	Config  configCmd      `cmd:"" help:"Show the effective configuration, or its reference."`
 	Version versionCmd     `cmd:"" help:"Print the version."`

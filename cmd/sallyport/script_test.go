@@ -22,8 +22,10 @@ func TestMain(m *testing.M) {
 // TestScripts runs the manual. Each script has two free addresses, $ADDRESS and
 // $PRIVATE, and the commands "ready URL", which waits for a 200, "get URL", whose
 // body is stdout, after redirects; it wants a 200, "! get" another answer; "post";
-// "keep NAME MEMBER" and "capture NAME EXPRESSION", which set a variable to a member
-// of the JSON in stdout, or to what matches there.
+// "await URL TEXT", which waits until the text is in the body, "! await" until it
+// is not; "keep NAME MEMBER" and "capture NAME EXPRESSION", which set a variable to a
+// member of the JSON in stdout, or to what matches there; "kid ALG", which sets $KID
+// to the first of the algorithm in stdout.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -40,7 +42,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": scriptReady, "get": scriptGet, "post": scriptPost, "keep": scriptKeep, "capture": scriptCapture,
+			"ready": scriptReady, "get": scriptGet, "post": scriptPost, "await": scriptAwait,
+			"keep": scriptKeep, "capture": scriptCapture, "kid": scriptKid,
 		},
 	})
 }
@@ -57,6 +60,31 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not become ready", args[0])
+}
+
+func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
+	for range 500 {
+		resp, err := http.Get(args[0])
+		ts.Check(err)
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		ts.Check(err)
+		if strings.Contains(string(body), args[1]) != neg {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not come to have %q, or not to have it", args[0], args[1])
+}
+
+func scriptKid(ts *testscript.TestScript, _ bool, args []string) {
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[1] == args[0] {
+			ts.Setenv("KID", fields[0])
+			return
+		}
+	}
+	ts.Fatalf("stdout lists no key of %s", args[0])
 }
 
 func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
