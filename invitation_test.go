@@ -232,7 +232,7 @@ func TestRule27TwoBrowsersConfirmAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	in := r.invite("sora")
-	const crowd = 8
+	const crowd = 4
 	var browsers [crowd]*browser
 	var pages, ends [crowd]*view
 	var secrets [crowd][]byte
