@@ -114,14 +114,14 @@ func TestConnectionLostAtCommit(t *testing.T) {
 	s, line := online(t)
 	for i, c := range []struct {
 		name     string
-		lose     func()
+		lose     func(int)
 		happened bool
 	}{
 		{"the server did not get it", line.LoseCommit, false},
 		{"its answer was lost", line.LoseAnswer, true},
 	} {
 		runs := 0
-		c.lose()
+		c.lose(1)
 		err := s.update(t.Context(), set(i), func(*tx) error { runs++; return nil })
 		if !errors.Is(err, store.ErrUnavailable) || runs != 1 {
 			t.Errorf("%s: got %v after %d runs, want %v after 1", c.name, err, runs, store.ErrUnavailable)

@@ -22,6 +22,7 @@ type Line struct {
 	changed  sync.Cond
 	state    lineState
 	atCommit commitFault
+	commits  int               // until the one that atCommit is about
 	open     map[net.Conn]bool // both ends of what is connected
 }
 
@@ -77,16 +78,17 @@ func (l *Line) Stall() { l.set(lineStalled) }
 // Mend makes the line whole.
 func (l *Line) Mend() { l.set(lineWhole) }
 
-// LoseCommit ends the connection of the next COMMIT, which the server does not get.
-func (l *Line) LoseCommit() { l.fail(commitLost) }
+// LoseCommit ends the connection of a COMMIT to come, the next one is number 1. The
+// server does not get it.
+func (l *Line) LoseCommit(number int) { l.fail(commitLost, number) }
 
-// LoseAnswer ends the connection of the next COMMIT when the server has answered it.
-func (l *Line) LoseAnswer() { l.fail(commitUnanswered) }
+// LoseAnswer ends the connection of a COMMIT to come when the server has answered it.
+func (l *Line) LoseAnswer(number int) { l.fail(commitUnanswered, number) }
 
-func (l *Line) fail(f commitFault) {
+func (l *Line) fail(f commitFault, number int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.atCommit = f
+	l.atCommit, l.commits = f, number
 }
 
 func (l *Line) set(s lineState) {
@@ -159,12 +161,14 @@ func (l *Line) wait() bool {
 	return l.state == lineWhole
 }
 
-// takeFault returns what happens to a COMMIT, once.
-func (l *Line) takeFault() commitFault {
+// commit returns what happens to a COMMIT that has come.
+func (l *Line) commit() commitFault {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	defer func() { l.atCommit = commitArrives }()
-	return l.atCommit
+	if l.commits--; l.commits == 0 {
+		return l.atCommit
+	}
+	return commitArrives
 }
 
 // pair is one connection's two ends.
@@ -198,7 +202,7 @@ func (p *pair) request(sent []byte) bool {
 	if !bytes.Contains(bytes.ToLower(sent), []byte("commit\x00")) {
 		return true
 	}
-	switch p.line.takeFault() {
+	switch p.line.commit() {
 	case commitLost:
 		return false
 	case commitUnanswered:
