@@ -38,6 +38,11 @@ const (
 	limitCode         = 100
 	limitSlow         = 300 // in windowSlow, whatever succeeds in between
 	windowSlow        = 30 * 24 * time.Hour
+	// idleStrangers is after how long without an attempt a name's failures seem to be
+	// forgotten. Nobody's are. Somebody's are counted on: from limitStrangers of them
+	// no password is right any more, which looks like a wrong one. So names that
+	// nobody has take no room for ever, and cannot be told from others by that.
+	idleStrangers = 30 * 24 * time.Hour
 )
 
 // Checker checks people: what they know and what they have. Every attempt is
@@ -83,11 +88,12 @@ func (c *Checker) CheckPassword(ctx context.Context, a PasswordAttempt) (SignedI
 	if err != nil {
 		return SignedIn{}, err
 	}
-	buckets, settle := c.passwordBuckets(key, known)
-	if err := c.attempt(ctx, buckets); err != nil {
+	buckets, settle := c.passwordBuckets(key, known, u != nil)
+	verdict, err := c.attempt(ctx, buckets)
+	if err != nil {
 		return SignedIn{}, err
 	}
-	if u == nil || u.Disabled || u.PasswordHash == "" {
+	if u == nil || u.Disabled || u.PasswordHash == "" || verdict.Total > limitStrangers {
 		if err := c.Hasher.VerifyDummy(ctx, a.Password, known != ""); err != nil {
 			return SignedIn{}, err
 		}
@@ -128,8 +134,8 @@ func (c *Checker) lookUp(ctx context.Context, key, browser string) (string, *sto
 	return browser, u, nil
 }
 
-func (c *Checker) passwordBuckets(loginKey, browser string) ([]store.Bucket, store.Settle) {
-	fast := store.Bucket{Key: c.bucketKey("password", loginKey), Limit: limitStrangers, Delays: true}
+func (c *Checker) passwordBuckets(loginKey, browser string, owned bool) ([]store.Bucket, store.Settle) {
+	fast := store.Bucket{Key: c.bucketKey("password", loginKey), Limit: limitStrangers, Delays: true, Idle: idleStrangers, Owned: owned}
 	if browser != "" {
 		fast = store.Bucket{Key: c.bucketKey("password-known", browser), Limit: limitKnownBrowser, Delays: true}
 	}
@@ -173,7 +179,7 @@ func (c *Checker) CheckTOTP(ctx context.Context, list []store.Authenticator, cod
 	if len(buckets) == 0 {
 		return "", 0, settle, ErrCode
 	}
-	if err := c.attempt(ctx, buckets); err != nil {
+	if _, err := c.attempt(ctx, buckets); err != nil {
 		return "", 0, settle, err
 	}
 	digits, err := ParseCode(code)
@@ -203,7 +209,7 @@ func (c *Checker) CheckRecovery(ctx context.Context, list []store.Authenticator,
 	if len(buckets) == 0 {
 		return "", nil, settle, ErrCode
 	}
-	if err := c.attempt(ctx, buckets); err != nil {
+	if _, err := c.attempt(ctx, buckets); err != nil {
 		return "", nil, settle, err
 	}
 	plain, err := ParseRecoveryCode(code)
@@ -240,15 +246,15 @@ func usable(list []store.Authenticator, kind store.AuthenticatorKind) []store.Au
 	return of
 }
 
-func (c *Checker) attempt(ctx context.Context, buckets []store.Bucket) error {
+func (c *Checker) attempt(ctx context.Context, buckets []store.Bucket) (store.Verdict, error) {
 	v, err := c.Store.Attempt(ctx, buckets, c.Now())
 	if err != nil {
-		return fmt.Errorf("count attempt: %w", err)
+		return v, fmt.Errorf("count attempt: %w", err)
 	}
 	if !v.Allowed {
-		return &ThrottledError{RetryAt: v.RetryAt}
+		return v, &ThrottledError{RetryAt: v.RetryAt}
 	}
-	return nil
+	return v, nil
 }
 
 func (c *Checker) bucketKey(kind, of string) string {

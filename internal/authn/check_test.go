@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,6 +101,50 @@ func TestRule12FiftyStrangersThenNobody(t *testing.T) {
 		}
 		if accepted != 50 || !throttled.RetryAt.IsZero() {
 			t.Errorf("%s: got %d guesses, then %v, want 50 and no end", login, accepted, throttled.RetryAt)
+		}
+	}
+}
+
+// TestRule12QuietGuessingEnds: whoever guesses a few times, waits until the failures
+// seem forgotten and guesses again gets no more than 50 guesses in all, and the same
+// answers as for a name that nobody has, which is forgotten indeed.
+func TestRule12QuietGuessingEnds(t *testing.T) {
+	t.Parallel()
+	r := newCheckRig(t)
+	answers := map[string][]string{}
+	for _, login := range []string{"mina", "nobody", "gone"} {
+		r.now = noon
+		for range 25 {
+			for range 4 {
+				answers[login] = append(answers[login], r.try(t, login, "wrong password").Error())
+			}
+			r.now = r.now.Add(31 * 24 * time.Hour)
+			if err := r.store.Sweep(t.Context(), r.now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !slices.Equal(answers["mina"], answers["nobody"]) || !slices.Equal(answers["gone"], answers["nobody"]) {
+		t.Errorf("the answers differ: %q", answers)
+	}
+	if err := r.try(t, "mina", "right password"); !errors.Is(err, authn.ErrCredentials) {
+		t.Errorf("the right password after a hundred guesses: got %v, want ErrCredentials", err)
+	}
+}
+
+// TestRule12OwnerResetsQuietGuessing by signing in.
+func TestRule12OwnerResetsQuietGuessing(t *testing.T) {
+	t.Parallel()
+	r := newCheckRig(t)
+	for range 25 {
+		for range 4 {
+			if err := r.try(t, "mina", "wrong password"); !errors.Is(err, authn.ErrCredentials) {
+				t.Fatal(err)
+			}
+		}
+		r.now = r.now.Add(31 * 24 * time.Hour)
+		if err := r.try(t, "mina", "right password"); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

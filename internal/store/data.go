@@ -318,6 +318,12 @@ type Bucket struct {
 	Limit int
 	// Window is the time after which a count starts again; 0: never.
 	Window time.Duration
+	// Idle is the time without an attempt after which the count starts again, and
+	// after which a bucket that is nobody's is forgotten; 0: never.
+	Idle time.Duration
+	// Owned: the bucket is somebody's. It is never forgotten, and its total counts
+	// on, however idle it was.
+	Owned bool
 	// Delays: waits apply from the fifth failure on: 30 s, 60 s, 2 min … 1 h.
 	Delays bool
 }
@@ -327,6 +333,9 @@ type Verdict struct {
 	Allowed bool
 	// Failures counts the failures of the fullest bucket, this attempt included.
 	Failures int
+	// Total counts the failures of an owned bucket since the last success, this
+	// attempt included; 0 if none is owned.
+	Total int
 	// RetryAt is when the next attempt may be made; zero if time does not help.
 	RetryAt time.Time
 }

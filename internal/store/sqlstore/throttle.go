@@ -39,7 +39,7 @@ func (a *attempt) step(t *tx) error {
 		err := t.countIn(b, a.now, &states[i])
 		if errors.Is(err, store.ErrNotFound) {
 			refused = true
-			err = t.row(`SELECT failures, retry_at, ends_at FROM throttle WHERE key = $1`, []any{b.Key}, states[i].fields()...)
+			err = t.row(`SELECT failures, retry_at, ends_at, total FROM throttle WHERE key = $1`, []any{b.Key}, states[i].fields()...)
 		}
 		if err != nil {
 			return err
@@ -54,35 +54,45 @@ func (a *attempt) step(t *tx) error {
 
 // bucketState is a row of the table.
 type bucketState struct {
-	failures        int
+	failures, total int
 	retryAt, endsAt time.Time
 }
 
-func (b *bucketState) fields() []any { return []any{&b.failures, at{&b.retryAt}, at{&b.endsAt}} }
+func (b *bucketState) fields() []any {
+	return []any{&b.failures, at{&b.retryAt}, at{&b.endsAt}, &b.total}
+}
 
 // The conditions and values of an attempt: over, the count starts again; delay,
 // the wait in milliseconds that follows it if it fails, too: none before the
 // fifth, then 30 s, twice as long each time, at most an hour.
 const (
-	over  = ` (throttle.ends_at > 0 AND throttle.ends_at <= $2)`
+	over  = ` (throttle.ends_at > 0 AND throttle.ends_at <= $2 OR throttle.idle_at > 0 AND throttle.idle_at <= $2)`
 	delay = ` CASE WHEN throttle.failures < 4 THEN 0 WHEN throttle.failures > 10 THEN 3600000
 		ELSE 30000 << CAST(throttle.failures - 4 AS INTEGER) END`
 )
 
 // countIn counts one attempt in a bucket; store.ErrNotFound if the bucket refuses.
 func (t *tx) countIn(b store.Bucket, now time.Time, state *bucketState) error {
-	ends := int64(0)
+	ends, idle := int64(0), int64(0)
 	if b.Window > 0 {
 		ends = ms(now.Add(b.Window))
 	}
-	return t.row(`INSERT INTO throttle (key, failures, retry_at, ends_at) VALUES ($1, 1, 0, $3)
+	if b.Idle > 0 {
+		idle = ms(now.Add(b.Idle))
+		if !b.Owned {
+			ends = idle // Sweep forgets it
+		}
+	}
+	return t.row(`INSERT INTO throttle (key, failures, retry_at, ends_at, idle_at, total) VALUES ($1, 1, 0, $3, $6, $7)
 		ON CONFLICT (key) DO UPDATE SET
 			failures = CASE WHEN`+over+` THEN 1 ELSE throttle.failures + 1 END,
 			retry_at = CASE WHEN`+over+` OR $5 = 0 THEN 0 ELSE $2 +`+delay+` END,
-			ends_at = CASE WHEN`+over+` THEN $3 ELSE throttle.ends_at END
+			ends_at = CASE WHEN`+over+` OR $6 > 0 THEN $3 ELSE throttle.ends_at END,
+			idle_at = $6,
+			total = CASE WHEN $7 = 0 THEN 0 WHEN throttle.total < throttle.failures THEN throttle.failures + 1 ELSE throttle.total + 1 END
 		WHERE`+over+` OR (throttle.failures < $4 AND throttle.retry_at <= $2)
-		RETURNING failures, retry_at, ends_at`,
-		[]any{b.Key, ms(now), ends, b.Limit, bit(b.Delays)}, state.fields()...)
+		RETURNING failures, retry_at, ends_at, total`,
+		[]any{b.Key, ms(now), ends, b.Limit, bit(b.Delays), idle, bit(b.Owned)}, state.fields()...)
 }
 
 // verdict says what the fullest bucket counts, and when all of them take the next
@@ -91,11 +101,12 @@ func verdict(buckets []store.Bucket, states []bucketState, now time.Time) store.
 	v := store.Verdict{RetryAt: kept(now)}
 	for i, b := range buckets {
 		v.Failures = max(v.Failures, states[i].failures)
+		v.Total = max(v.Total, states[i].total)
 		next := states[i].retryAt
 		if states[i].failures >= b.Limit {
 			next = states[i].endsAt
-			if next.IsZero() {
-				return store.Verdict{Failures: v.Failures} // time does not help
+			if next.IsZero() || b.Idle > 0 {
+				return store.Verdict{Failures: v.Failures, Total: v.Total} // time does not help
 			}
 		}
 		if next.After(v.RetryAt) {

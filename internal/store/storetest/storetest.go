@@ -216,6 +216,8 @@ var Checks = []Check{
 	{"AttemptAllOrNone", attemptAllOrNone},
 	{"AttemptDelays", attemptDelays},
 	{"AttemptWindow", attemptWindow},
+	{"AttemptIdle", attemptIdle},
+	{"SweepForgetsNobodysAttempts", sweepForgetsNobodysAttempts},
 	{"SettleResetsAndRefunds", settleResetsAndRefunds},
 	{"KnownBrowsersAtMostFive", knownBrowsersAtMostFive},
 

@@ -113,6 +113,73 @@ func attemptWindow(w *world) {
 	w.count("failures in the same window", w.attempt(true, b).Failures, 2)
 }
 
+// attemptIdle: owned or not, a bucket looks the same to whoever fails; the total of
+// the owned one says more.
+func attemptIdle(w *world) {
+	began := w.now
+	for name, b := range map[string]store.Bucket{
+		"nobody's":   {Key: "n", Limit: 6, Delays: true, Idle: time.Hour},
+		"somebody's": {Key: "s", Limit: 6, Delays: true, Idle: time.Hour, Owned: true},
+	} {
+		w.now = began
+		total := func(v store.Verdict, want int) {
+			w.Helper()
+			if !b.Owned {
+				want = 0
+			}
+			w.count(name+" total", v.Total, want)
+		}
+		for range 3 {
+			w.attempt(true, b)
+			w.now = w.now.Add(59 * time.Minute) // one after the other, so that it is never idle
+		}
+		v := w.attempt(true, b)
+		w.count(name+" failures", v.Failures, 4)
+		total(v, 4)
+		w.now = w.now.Add(time.Hour)
+		v = w.attempt(true, b)
+		w.count(name+" failures after an idle hour", v.Failures, 1)
+		w.retryAt(v, 0)
+		total(v, 5)
+		for range 3 {
+			w.attempt(true, b)
+		}
+		w.retryAt(w.attempt(true, b), 30*time.Second)
+		w.now = w.now.Add(30 * time.Second)
+		v = w.attempt(true, b) // the last one
+		w.retryAt(v, -1)
+		total(v, 10)
+		w.now = w.now.Add(59 * time.Minute)
+		w.retryAt(w.attempt(false, b), -1)
+		w.now = w.now.Add(time.Minute)
+		v = w.attempt(true, b)
+		w.count(name+" failures after an idle hour", v.Failures, 1)
+		total(v, 11)
+		w.must(w.SettleAttempt(w.ctx, store.Settle{Reset: []string{b.Key}}))
+		total(w.attempt(true, b), 1)
+	}
+}
+
+func sweepForgetsNobodysAttempts(w *world) {
+	nobodys := store.Bucket{Key: "n", Limit: 50, Idle: time.Hour}
+	somebodys := store.Bucket{Key: "s", Limit: 50, Idle: time.Hour, Owned: true}
+	later := store.Bucket{Key: "l", Limit: 50, Idle: time.Hour}
+	for range 3 {
+		w.attempt(true, nobodys)
+		w.attempt(true, somebodys)
+		w.attempt(true, later)
+	}
+	nobodys.Owned = true // to read what is left of it
+	w.now = w.now.Add(time.Hour - time.Millisecond)
+	w.attempt(true, later)
+	w.must(w.Sweep(w.ctx, w.now))
+	w.now = w.now.Add(time.Millisecond)
+	w.must(w.Sweep(w.ctx, w.now))
+	w.count("nobody's, forgotten", w.attempt(true, nobodys).Total, 1)
+	w.count("somebody's", w.attempt(true, somebodys).Total, 4)
+	w.count("nobody's that was not idle", w.attempt(true, later).Failures, 5)
+}
+
 func settleResetsAndRefunds(w *world) {
 	a := store.Bucket{Key: "a", Limit: 9, Delays: true}
 	b := store.Bucket{Key: "b", Limit: 9, Window: time.Hour}
