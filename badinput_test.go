@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-id/sallyport"
 )
@@ -222,6 +223,31 @@ func TestRule21FloodsAreBounded(t *testing.T) {
 			t.Error("400 requests at once, and none was refused")
 		}
 	}
+}
+
+// TestRule21WrongPasswordsAreBounded: an address that sends too many waits before
+// anything is hashed or written, whether there are such users or not. A browser of
+// the same address that has signed in before does not.
+func TestRule21WrongPasswordsAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Now() // it stands still: nothing is earned back
+	r := newRig(t, func(c *sallyport.Config) { c.InsecureNoLimits, c.Now = false, func() time.Time { return now } })
+	owner := r.browser()
+	owner.signIn(r.mina, owner.authorize("web")).mustCode()
+	b := r.browser()
+	v := b.authorize("web").mustStep("login", 200)
+	for i := range 100 {
+		v = b.answer(v, "password", "username", fmt.Sprint("nobody", i), "password", "wrong")
+		if v.status == http.StatusTooManyRequests {
+			break
+		}
+		v.mustStep("login", http.StatusUnprocessableEntity)
+	}
+	if v.status != http.StatusTooManyRequests || v.header.Get("Retry-After") == "" {
+		t.Errorf("after a hundred wrong passwords: got %d, Retry-After %q, want 429", v.status, v.header.Get("Retry-After"))
+	}
+	owner.answer(owner.authorize("web", "prompt", "login").mustStep("login", 200), "password", "username", "mina", "password", r.mina.password).
+		mustStep("second_factor", 200)
 }
 
 // TestRule21LimitsCountVisitorsBehindAProxy: each of a trusted proxy's visitors

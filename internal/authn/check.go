@@ -88,18 +88,22 @@ func (c *Checker) CheckPassword(ctx context.Context, a PasswordAttempt) (SignedI
 	if err != nil {
 		return SignedIn{}, err
 	}
+	turn, err := c.Hasher.Turn(ctx, known != "")
+	if err != nil {
+		return SignedIn{}, err // before the count: it was no attempt, and a flood writes nothing
+	}
+	defer turn.End()
 	buckets, settle := c.passwordBuckets(key, known, u != nil)
 	verdict, err := c.attempt(ctx, buckets)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	if u == nil || u.Disabled || u.PasswordHash == "" || verdict.Total > limitStrangers {
-		if err := c.Hasher.VerifyDummy(ctx, a.Password, known != ""); err != nil {
-			return SignedIn{}, err
-		}
+		turn.VerifyDummy(a.Password)
 		return SignedIn{}, ErrCredentials
 	}
-	ok, rehash, err := c.Hasher.Verify(ctx, u.PasswordHash, a.Password, known != "")
+	ok, rehash, err := turn.Verify(u.PasswordHash, a.Password)
+	turn.End()
 	switch {
 	case err != nil:
 		return SignedIn{}, fmt.Errorf("verify password: %w", err)
@@ -209,6 +213,11 @@ func (c *Checker) CheckRecovery(ctx context.Context, list []store.Authenticator,
 	if len(buckets) == 0 {
 		return "", nil, settle, ErrCode
 	}
+	turn, err := c.Hasher.Turn(ctx, false)
+	if err != nil {
+		return "", nil, settle, err
+	}
+	defer turn.End()
 	if _, err := c.attempt(ctx, buckets); err != nil {
 		return "", nil, settle, err
 	}
@@ -217,10 +226,7 @@ func (c *Checker) CheckRecovery(ctx context.Context, list []store.Authenticator,
 		return "", nil, settle, ErrCode
 	}
 	set := usable(list, store.KindRecovery)[0]
-	if hash, err = c.Hasher.HashRecovery(ctx, set.Secret, plain); err != nil {
-		return "", nil, settle, fmt.Errorf("hash recovery code: %w", err)
-	}
-	return set.ID, hash, settle, nil
+	return set.ID, turn.HashRecovery(set.Secret, plain), settle, nil
 }
 
 // codeBuckets counts an attempt against each authenticator of a kind: a new

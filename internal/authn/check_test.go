@@ -82,6 +82,33 @@ func TestRule21UnknownUsersCostTheSame(t *testing.T) {
 	}
 }
 
+// TestRule21BusyCountsNothing: who finds the queue full was not checked and is not
+// counted, whether there is such a user or not.
+func TestRule21BusyCountsNothing(t *testing.T) {
+	t.Parallel()
+	r := newCheckRig(t)
+	r.Hasher = authn.NewHasher(authn.HasherConfig{Memory: 64, Time: 1, Concurrent: 1, Queue: -1})
+	turn, err := r.Hasher.Turn(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writes := r.store.Writes()
+	for range 10 {
+		for _, login := range []string{"mina", "nobody", "gone"} {
+			if err := r.try(t, login, "wrong password"); !errors.Is(err, authn.ErrBusy) {
+				t.Errorf("%s: got %v, want ErrBusy", login, err)
+			}
+		}
+	}
+	if n := r.store.Writes() - writes; n != 0 {
+		t.Errorf("got %d writes, want none", n)
+	}
+	turn.End()
+	if err := r.try(t, "mina", "right password"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
 // TestRule12FiftyStrangersThenNobody: however long the waits, strangers get 50
 // guesses in a row, and an unknown name is treated alike.
 func TestRule12FiftyStrangersThenNobody(t *testing.T) {

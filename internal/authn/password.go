@@ -101,15 +101,12 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // has signed in with before. ErrBusy if its lane is full, the context's error if
 // it ends while waiting, another if the hash cannot be read.
 func (h *Hasher) Verify(ctx context.Context, phc, password string, known bool) (ok, rehash bool, err error) {
-	parsed, err := ParsePHC(phc)
+	turn, err := h.Turn(ctx, known)
 	if err != nil {
 		return false, false, err
 	}
-	tag, err := h.run(ctx, parsed.params, parsed.salt, []byte(norm.NFC.String(password)), known)
-	if err != nil {
-		return false, false, err
-	}
-	return subtle.ConstantTimeCompare(tag, parsed.tag) == 1, parsed.weaker(h.params), nil
+	defer turn.End()
+	return turn.Verify(phc, password)
 }
 
 // VerifyDummy costs what Verify costs and is never right: for users who do not
@@ -128,12 +125,61 @@ func (h *Hasher) HashRecovery(ctx context.Context, salt []byte, code string) ([]
 
 // run computes one hash when there is room.
 func (h *Hasher) run(ctx context.Context, p params, salt, secret []byte, known bool) ([]byte, error) {
+	turn, err := h.Turn(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	defer turn.End()
+	return turn.hash(p, salt, secret), nil
+}
+
+// Turn is somebody's turn to hash. End gives it to who is next. It is not for
+// concurrent use.
+type Turn struct {
+	hasher *Hasher
+	ended  bool
+}
+
+// Turn waits for one. ErrBusy if the lane is full, the context's error if it ends
+// while waiting.
+func (h *Hasher) Turn(ctx context.Context, known bool) (*Turn, error) {
 	if err := h.gate.enter(ctx, known); err != nil {
 		return nil, err
 	}
-	defer h.gate.leave()
-	h.calls.Add(1)
-	return argon2.IDKey(secret, salt, p.time, p.memory, p.threads, tagSize), nil
+	return &Turn{hasher: h}, nil
+}
+
+// End ends the turn. Again is nothing.
+func (t *Turn) End() {
+	if !t.ended {
+		t.ended = true
+		t.hasher.gate.leave()
+	}
+}
+
+// Verify is Hasher.Verify in this turn.
+func (t *Turn) Verify(phc, password string) (ok, rehash bool, err error) {
+	parsed, err := ParsePHC(phc)
+	if err != nil {
+		return false, false, err
+	}
+	tag := t.hash(parsed.params, parsed.salt, []byte(norm.NFC.String(password)))
+	return subtle.ConstantTimeCompare(tag, parsed.tag) == 1, parsed.weaker(t.hasher.params), nil
+}
+
+// VerifyDummy is Hasher.VerifyDummy in this turn.
+func (t *Turn) VerifyDummy(password string) {
+	_, _, _ = t.Verify(t.hasher.dummy, password) // cannot fail: the hash is our own
+}
+
+// HashRecovery is Hasher.HashRecovery in this turn.
+func (t *Turn) HashRecovery(salt []byte, code string) []byte {
+	return t.hash(t.hasher.params, salt, []byte(code))
+}
+
+func (t *Turn) hash(p params, salt, secret []byte) []byte {
+	t.hasher.calls.Add(1)
+	return argon2.IDKey(secret, salt, p.time, p.memory, p.threads, tagSize)
 }
 
 // gate lets a number through at once; the others wait in two lanes that are

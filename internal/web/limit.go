@@ -17,7 +17,8 @@ type Rate struct {
 type Limits struct {
 	// Pages: requests of browsers that may write or hash.
 	Pages Rate
-	// Failures: client authentications and access tokens that were wrong.
+	// Failures: client authentications and access tokens that were wrong, and
+	// passwords, but for browsers that have signed in before.
 	Failures Rate
 }
 
@@ -61,26 +62,32 @@ func (l *limiter) count(a netip.Addr, take bool) time.Duration {
 		return wait
 	}
 	if take {
-		l.makeRoom(now)
+		if _, there := l.empty[a]; !there {
+			l.makeRoom()
+		}
 		l.empty[a] = next
 	}
 	return 0
 }
 
-// makeRoom forgets the addresses whose buckets are empty, and everything if
-// that is not enough.
-func (l *limiter) makeRoom(now time.Time) {
+// makeRoom forgets, of a few addresses, the one whose bucket is empty first. A flood
+// of new addresses so drives out its own, and hardly ever one that asks too much.
+func (l *limiter) makeRoom() {
 	if len(l.empty) < limiterSize {
 		return
 	}
-	for a, empty := range l.empty {
-		if empty.Before(now) {
-			delete(l.empty, a)
+	const few = 8
+	var first netip.Addr
+	looked := 0
+	for a, empty := range l.empty { // in no order
+		if looked == 0 || empty.Before(l.empty[first]) {
+			first = a
+		}
+		if looked++; looked == few {
+			break
 		}
 	}
-	if len(l.empty) >= limiterSize {
-		clear(l.empty)
-	}
+	delete(l.empty, first)
 }
 
 // network is what one subscriber has: an IPv4 address or an IPv6 /64.

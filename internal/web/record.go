@@ -25,6 +25,7 @@ func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.V
 	case errors.As(err, &field):
 		return s.render(w, r, v, http.StatusUnprocessableEntity, field.key, nil)
 	case errors.Is(err, authn.ErrCredentials):
+		s.guessRate.take(s.address(r))
 		s.audit(r, v, "login.password.failed")
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.credentials", nil)
 	case errors.Is(err, authn.ErrCode), v.Step.Name == flow.SecondFactor && errors.Is(err, store.ErrNotFound):
@@ -34,6 +35,7 @@ func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.V
 		s.audit(r, v, "login.code.reused")
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.code_used", nil)
 	case errors.As(err, &throttled):
+		s.guessRate.take(s.address(r))
 		s.audit(r, v, "login.throttled")
 		key, args := s.throttled(w, throttled)
 		return s.render(w, r, v, http.StatusTooManyRequests, key, args)
@@ -66,9 +68,11 @@ func (s *server) recordPassword(w http.ResponseWriter, r *http.Request, v *flow.
 	if err != nil {
 		return "", err
 	}
-	in, err := s.Checker.CheckPassword(r.Context(), authn.PasswordAttempt{
-		Login: login, Password: password, KnownBrowser: s.knownBrowser(r, login),
-	})
+	browser := s.knownBrowser(r, login)
+	if wait := s.guessRate.full(s.address(r)); wait > 0 && browser == "" {
+		return "", tooMany(wait)
+	}
+	in, err := s.Checker.CheckPassword(r.Context(), authn.PasswordAttempt{Login: login, Password: password, KnownBrowser: browser})
 	if err != nil {
 		return "", err
 	}
