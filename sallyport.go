@@ -188,7 +188,11 @@ func (s *Server) Ready(ctx context.Context) error {
 	if err := s.store.Ready(ctx); err != nil {
 		return fmt.Errorf("sallyport: %w", err)
 	}
-	if err := s.keeper.Err(); err != nil {
+	err := s.keeper.Err()
+	if errors.Is(err, store.ErrUnavailable) {
+		err = s.keeper.Refresh(ctx) // the database is back
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSigningKeys, err)
 	}
 	return s.checkClock(ctx)

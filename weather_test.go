@@ -240,9 +240,9 @@ func TestStepLostAtCommit(t *testing.T) {
 		if v := try(false); (v.location == nil) != c.used {
 			t.Errorf("%s: the code again: got %d %v, want it used: %v", c.name, v.status, v.location, c.used)
 		}
-		r.clock.ahead += time.Minute
+		r.clock.advance(time.Minute)
 		b := r.browser()
 		b.signIn(r.mina, b.authorize("web")).mustCode()
-		r.clock.ahead += time.Minute
+		r.clock.advance(time.Minute)
 	}
 }

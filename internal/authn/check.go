@@ -159,7 +159,7 @@ func (c *Checker) Settle(ctx context.Context, s store.Settle) error {
 // Forgiven is what a new password does to the counters of strangers: they failed
 // at the old one.
 func (c *Checker) Forgiven(u *store.User) store.Settle {
-	buckets, _ := c.passwordBuckets(u.LoginKey, "")
+	buckets, _ := c.passwordBuckets(u.LoginKey, "", true)
 	var settle store.Settle
 	for _, b := range buckets {
 		settle.Reset = append(settle.Reset, b.Key)
