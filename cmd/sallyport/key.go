@@ -92,6 +92,12 @@ func (c *keyRotateCmd) Run() error {
 		return err
 	}
 	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
+		// The database's clock, which servers follow: this one may be any machine.
+		at, err := db.Clock(ctx)
+		if err != nil {
+			return err
+		}
+		now := func() time.Time { return at.UTC().Truncate(time.Millisecond) } // as it is kept
 		made, err := c.rotate(ctx, &keys.Keeper{Store: db, Sealer: sealer, Plan: keys.NewPlan(s.KeyRotation, s.SessionTTL), Now: now})
 		if len(made) == 0 {
 			return err
@@ -99,9 +105,6 @@ func (c *keyRotateCmd) Run() error {
 		return errors.Join(c.print(os.Stdout, made, func(w io.Writer) error { return c.printMade(w, made) }), err)
 	})
 }
-
-// now is as the store keeps it, to the millisecond.
-func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // rotate goes on when the next key of one algorithm is published already.
 func (c *keyRotateCmd) rotate(ctx context.Context, k *keys.Keeper) (made []listedKey, err error) {
@@ -170,24 +173,19 @@ func (c *keyResealCmd) Run() error {
 		return err
 	}
 	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
-		var r resealed
-		var counted error
-		var failed error
-		r.Resealed, failed = keys.Reseal(ctx, db, sealer)
-		r.Left, r.Passing, counted = keys.CountOld(ctx, db, sealer, now())
-		return errors.Join(c.print(os.Stdout, r, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "resealed  %d\nleft      %d\npassing   %d\n", r.Resealed, r.Left, r.Passing)
-			return errors.Join(err, explainPassing(w, r.Passing))
-		}), failed, counted)
+		n, failed := keys.Reseal(ctx, db, sealer)
+		left, passing, err := keys.CountOld(ctx, db, sealer, time.Now())
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		return errors.Join(c.print(os.Stdout, resealed{n, left, passing}, func(w io.Writer) error {
+			if passing > 0 {
+				fmt.Fprintln(w, "Sign-ins under way hold values under older keys. They end within ten minutes: run this again then.")
+			}
+			_, err := fmt.Fprintf(w, "resealed  %d\nleft      %d\npassing   %d\n", n, left, passing)
+			return err
+		}), failed)
 	})
-}
-
-func explainPassing(w io.Writer, passing int) error {
-	if passing == 0 {
-		return nil
-	}
-	_, err := io.WriteString(w, "Sign-ins under way hold values under an older key. They end within ten minutes: run this again then.\n")
-	return err
 }
 
 type masterKeyCommands struct {
@@ -280,7 +278,7 @@ func checkUnused(ctx context.Context, db *sqlstore.Store, masters []keys.MasterK
 	if err != nil {
 		return err
 	}
-	kept, passing, err := keys.CountOld(ctx, db, sealer, now())
+	kept, passing, err := keys.CountOld(ctx, db, sealer, time.Now())
 	switch {
 	case err != nil:
 		return err
