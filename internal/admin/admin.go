@@ -20,6 +20,7 @@ type Admin struct {
 		store.Users
 		store.Authenticators
 		store.Links
+		store.Restores
 	}
 	Hasher *authn.Hasher
 	Sealer *keys.Sealer

@@ -57,6 +57,9 @@ func FindTOTPStep(secret []byte, code string, now time.Time) (step int64, ok boo
 	return current - 2 + int64(found), found != 0
 }
 
+// LatestTOTPStep is the greatest step whose code FindTOTPStep accepts now.
+func LatestTOTPStep(now time.Time) int64 { return now.Unix()/totpPeriod + 1 }
+
 // NewTOTPSecret returns 160 random bits (RFC 4226 §4 R6).
 func NewTOTPSecret() []byte {
 	secret := make([]byte, 20)

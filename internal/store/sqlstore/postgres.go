@@ -30,6 +30,8 @@ const (
 	// statement to its commit. The server's own timeouts come before it; it is for
 	// a server that is gone.
 	postgresPatience = 15 * time.Second
+	// postgresPatienceAlone is that of a verb that nobody waits behind.
+	postgresPatienceAlone = time.Hour
 	// postgresTries is how often a verb runs at most.
 	postgresTries = 10
 )
@@ -104,9 +106,13 @@ func isLocal(host string) bool {
 // write runs a verb, and runs it again while the server takes it back for the sake
 // of others: a deadlock, or a transaction that cannot be put in order with theirs.
 // Any other failure, of the commit above all, leaves open what happened.
-func (p *postgres) write(ctx context.Context, _ lane, do step) error {
+func (p *postgres) write(ctx context.Context, l lane, do step) error {
+	patience := p.patience
+	if l == alone {
+		patience, do = postgresPatienceAlone, all(exec(`SET LOCAL statement_timeout = 0`), do)
+	}
 	for try := 1; ; try++ {
-		err := p.once(ctx, do)
+		err := p.once(ctx, patience, do)
 		if !takenBack(err) || try == postgresTries {
 			return err
 		}
@@ -138,8 +144,8 @@ func sqlState(err error) string {
 // once runs a verb. If ctx ends before it has a connection it does not happen; from
 // then on ctx does not matter: to cancel would cost the connection, and leave open
 // what happened.
-func (p *postgres) once(ctx context.Context, do step) error {
-	return p.use(ctx, func(ctx context.Context, conn *sql.Conn) error {
+func (p *postgres) once(ctx context.Context, patience time.Duration, do step) error {
+	return p.use(ctx, patience, func(ctx context.Context, conn *sql.Conn) error {
 		own, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 		if err != nil {
 			return fmt.Errorf("sqlstore: begin: %w", err)
@@ -158,13 +164,13 @@ func (p *postgres) once(ctx context.Context, do step) error {
 
 // use waits for a connection as long as ctx lives, though not for ever, and calls do
 // with a context that has a deadline of its own.
-func (p *postgres) use(ctx context.Context, do func(context.Context, *sql.Conn) error) error {
+func (p *postgres) use(ctx context.Context, patience time.Duration, do func(context.Context, *sql.Conn) error) error {
 	conn, err := p.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.patience)
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	err = do(own, conn)
 	switch {
@@ -232,7 +238,7 @@ func notNow(err error) bool {
 func (p *postgres) read(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
 	const notInRepertoire = "22021"
 	deadline, bounded := ctx.Deadline()
-	err := p.use(ctx, func(ctx context.Context, conn *sql.Conn) error {
+	err := p.use(ctx, p.patience, func(ctx context.Context, conn *sql.Conn) error {
 		if bounded {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithDeadline(ctx, deadline)

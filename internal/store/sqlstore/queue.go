@@ -22,6 +22,9 @@ type lane int
 const (
 	ordinary lane = iota
 	tokens
+	// alone is for a verb that nobody waits behind, and that may take as long as it
+	// needs. It waits in the ordinary line.
+	alone
 )
 
 // queue is where operations wait for the writer.
@@ -40,6 +43,9 @@ func (q *queue) put(l lane, op *operation) error {
 	defer q.mu.Unlock()
 	if q.closed != nil {
 		return q.closed
+	}
+	if l == alone {
+		l = ordinary
 	}
 	if len(q.lanes[l]) >= mostWaiting {
 		return errLaneFull

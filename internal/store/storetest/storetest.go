@@ -235,6 +235,11 @@ var Checks = []Check{
 	{"MetaKept", metaKept},
 	{"TimesToTheMillisecond", timesToTheMillisecond},
 
+	{"RestoreEndsEverything", restoreEndsEverything},
+	{"RestoreForgetsBrowsersAndConsents", restoreForgetsBrowsersAndConsents},
+	{"RestoreVoidsWhatIsSpentOnce", restoreVoidsWhatIsSpentOnce},
+	{"RestoreKeepsTheRest", restoreKeepsTheRest},
+
 	{"SweepDeletesWhatExpired", sweepDeletesWhatExpired},
 	{"SweepDeletesNothingElse", sweepDeletesNothingElse},
 	{"SweepKeepsWhatWasUsed", sweepKeepsWhatWasUsed},
