@@ -68,6 +68,14 @@ func newDatabase(t testing.TB) string {
 
 func newRig(t testing.TB, change ...func(*sallyport.Config)) *rig {
 	t.Helper()
+	r := emptyRig(t, change...)
+	r.populate(t.Context())
+	return r
+}
+
+// emptyRig is one with nobody in it.
+func emptyRig(t testing.TB, change ...func(*sallyport.Config)) *rig {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +100,6 @@ func newRig(t testing.TB, change ...func(*sallyport.Config)) *rig {
 			t.Error(err)
 		}
 	})
-	r.populate(t.Context())
 	return r
 }
 

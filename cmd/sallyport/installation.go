@@ -38,6 +38,8 @@ func checkInstalled(ctx context.Context, database string) error {
 		return fmt.Errorf("look into database %s: %w", name, err)
 	case mode == devMark:
 		return fmt.Errorf("%s is the database of a \"sallyport dev\", and stays that: \"sallyport init\" makes another", name)
+	case mode == backupMark:
+		return fmt.Errorf("%s is a backup, and only \"sallyport restore\" puts one in place", name)
 	case mode != installedMark:
 		return fmt.Errorf("the database %s was not made by \"sallyport init\"", name)
 	}

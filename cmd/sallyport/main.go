@@ -19,6 +19,8 @@ type commands struct {
 	User    userCommands   `cmd:"" help:"Register people. Works while the server runs."`
 	Key     keyCommands    `cmd:"" help:"Signing keys and the master key: list, rotate, reseal."`
 	Doctor  doctorCmd      `cmd:"" help:"Look whether everything is well, and say how to mend it."`
+	Backup  backupCmd      `cmd:"" help:"Copy the database while the server runs (SQLite)."`
+	Restore restoreCmd     `cmd:"" help:"Put a backup in place, and end what must not live twice."`
 	Config  configCmd      `cmd:"" help:"Show the effective configuration, or its reference."`
 	Version versionCmd     `cmd:"" help:"Print the version."`
 

@@ -82,8 +82,13 @@ func touch(path string) (absolute string, err error) {
 func dsn(path string, pragmas ...string) string {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": append(pragmas,
 		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(MEMORY)")}
+	return fileURI(path) + "?" + q.Encode()
+}
+
+// fileURI names the file of an absolute path to SQLite.
+func fileURI(path string) string {
 	path = "/" + strings.TrimPrefix(filepath.ToSlash(path), "/") // "/C:/…", too
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	return "file:" + (&url.URL{Path: path}).EscapedPath()
 }
 
 // read does not watch the context during the query: that takes microseconds, and
