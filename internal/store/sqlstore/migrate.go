@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -20,10 +21,11 @@ import (
 var migrations embed.FS
 
 // dialect is what differs between databases: the types of the tables, and no
-// query.
+// query but the one whether there is a table of facts yet.
 type dialect struct {
-	goose goose.Dialect
-	types *strings.Replacer
+	goose   goose.Dialect
+	types   *strings.Replacer
+	hasMeta string
 }
 
 // sqliteDialect: STRICT refuses a value of another type. A {{keyed}} table keeps
@@ -35,7 +37,7 @@ var sqliteDialect = dialect{goose.DialectSQLite3, strings.NewReplacer(
 	"{{serial}}", "INTEGER PRIMARY KEY",
 	"{{strict}}", "STRICT",
 	"{{keyed}}", "STRICT, WITHOUT ROWID",
-)}
+), `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'`}
 
 // postgresDialect: text is compared by its bytes, as SQLite does, so that no update
 // of the system's locales can put an index out of order.
@@ -46,7 +48,7 @@ var postgresDialect = dialect{goose.DialectPostgres, strings.NewReplacer(
 	"{{serial}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 	"{{strict}}", "",
 	"{{keyed}}", "",
-)}
+), `SELECT to_regclass('meta') IS NOT NULL`}
 
 // migrateSQLite brings the tables up to date. Processes that do so at once take turns.
 func migrateSQLite(ctx context.Context, path string) error {
@@ -99,8 +101,41 @@ func (d dialect) up(ctx context.Context, db *sql.DB, options ...goose.ProviderOp
 	if err != nil {
 		return fmt.Errorf("sqlstore: migrations: %w", err)
 	}
+	sources := provider.ListSources() // the oldest first
+	if err := d.checkReadable(ctx, db, sources[len(sources)-1].Version); err != nil {
+		return err
+	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("sqlstore: migrate: %w", err)
+	}
+	return nil
+}
+
+// readableFrom is the fact (store.Meta) which migration a release must know, by
+// its number, to work with the tables. A migration that takes something away sets
+// it; one that adds, and so leaves the release before it working, does not.
+const readableFrom = "readable_from"
+
+// checkReadable refuses tables from which something was taken that this release
+// needs. It lets tables be that a later release has only added to.
+func (d dialect) checkReadable(ctx context.Context, db *sql.DB, newest int64) error {
+	var made bool
+	if err := db.QueryRowContext(ctx, d.hasMeta).Scan(&made); err != nil {
+		return fmt.Errorf("sqlstore: connect: %w", err)
+	}
+	if !made {
+		return nil
+	}
+	var number string
+	err := db.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = $1`, readableFrom).Scan(&number)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sqlstore: %w", err)
+	}
+	if needed, err := strconv.ParseInt(number, 10, 64); err != nil || needed > newest {
+		return fmt.Errorf("sqlstore: a later release has changed the database, and this one cannot work with it: it knows migrations up to %05d, and %s is needed; run the later release, or restore a backup of before", newest, number)
 	}
 	return nil
 }

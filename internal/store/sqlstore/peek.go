@@ -44,7 +44,7 @@ func (c Config) openToPeek() (db *sql.DB, hasMeta string, err error) {
 		if err != nil {
 			return nil, "", err
 		}
-		return stdlib.OpenDB(*config), `SELECT to_regclass('meta') IS NOT NULL`, nil
+		return stdlib.OpenDB(*config), postgresDialect.hasMeta, nil
 	}
 	absolute, err := filepath.Abs(c.Path)
 	if err != nil {
@@ -55,5 +55,5 @@ func (c Config) openToPeek() (db *sql.DB, hasMeta string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("sqlstore: open: %w", err)
 	}
-	return db, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'`, nil
+	return db, sqliteDialect.hasMeta, nil
 }
