@@ -167,8 +167,9 @@ func (d didRestore) print(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "Ended\n  %d sessions and %d grants with their tokens: everybody signs in again\n", d.Sessions, d.Grants)
 	fmt.Fprintf(&b, "  codes of authenticator apps up to the next one: signing in can take a minute\n")
-	d.people(&b, d.WithoutCodes, "recovery codes, which may have been used since then. Their owners need new ones")
-	d.people(&b, d.WithoutRight, "the right to set up a first second factor, which may have been used since then. They need a new one")
+	d.people(&b, d.WithoutCodes, "recovery codes, which may have been used since then; these people have their authenticator app alone")
+	d.people(&b, d.WithoutRight, "links and rights to set up an account, which may have been used since then;\n"+
+		"  \"sallyport user invite\" or, for who has a password, \"user reset\" makes new ones")
 	b.WriteString("Do again what was done since then\n" +
 		"  disable and remove users and clients, reset passwords and second factors, rotate secrets and signing keys:\n" +
 		"  what you took away then is back\n")

@@ -319,11 +319,11 @@ type Meta interface {
 type Restores interface {
 	// AfterRestore ends, in one transaction, what may have been ended, used or taken
 	// back since the moment that the database is of: sessions, interactions, codes,
-	// grants and their tokens, known browsers and remembered consents of all users.
-	// Recovery codes and the right to enrol are void, since they may have been
-	// spent, and no TOTP step up to the given one is accepted. People, clients,
-	// authenticators, keys and the counts of the throttle stay as they are. Nobody
-	// else may have the database open. Again is no error.
+	// grants and all tokens, known browsers and remembered consents. Recovery codes,
+	// links and the right to enrol are void, since they may have been spent, and no
+	// TOTP step up to the given one is accepted. People, clients, authenticators,
+	// keys and the counts of the throttle stay as they are. Nobody else may have the
+	// database open. Again is no error.
 	AfterRestore(ctx context.Context, step int64, now time.Time, events ...Event) (Restored, error)
 }
 
@@ -332,7 +332,8 @@ type Restored struct {
 	Sessions int // that had a row, live or not; so for all that follow
 	Grants   int
 	// WithoutCodes are the logins of those whose recovery codes are void, and
-	// WithoutRight of those who may no longer enrol a first authenticator, in order.
+	// WithoutRight of those who may no longer enrol a first authenticator, or whose
+	// link is void, in order.
 	WithoutCodes, WithoutRight []string
 }
 

@@ -35,7 +35,7 @@ type restoring struct {
 
 // people voids what may have been spent since, and is not issued but owned.
 func (r *restoring) people(t *tx) (err error) {
-	r.done.WithoutRight, err = t.texts(`SELECT login FROM users WHERE may_enroll = 1 ORDER BY login`)
+	r.done.WithoutRight, err = t.texts(`SELECT login FROM users WHERE may_enroll = 1 OR id IN (SELECT user_id FROM links) ORDER BY login`)
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"SealedReplacedIfUnchanged":      func(s *sqlstore.Store) store.Store { return &reseals{s} },
 		"EventsOnlyWithTheirVerb":        func(s *sqlstore.Store) store.Store { return &recordsBefore{s} },
 		"SweepDeletesNothingElse":        func(s *sqlstore.Store) store.Store { return &sweepsEarly{s} },
+		"RestoreVoidsWhatIsSpentOnce":    func(s *sqlstore.Store) store.Store { return &revokesOnly{s} },
 		"CancelledIsNotDone":             func(s *sqlstore.Store) store.Store { return &deafToCancel{s} },
 	} {
 		t.Run(check, func(t *testing.T) {
@@ -407,4 +408,15 @@ func TestChecksHaveNames(t *testing.T) {
 		}
 		seen[c.Name] = true
 	}
+}
+
+// revokesOnly ends after a restore what was issued, and no more.
+type revokesOnly struct{ *sqlstore.Store }
+
+func (s *revokesOnly) AfterRestore(ctx context.Context, _ int64, now time.Time, _ ...store.Event) (done store.Restored, err error) {
+	users, err := s.Users(ctx, "", 10)
+	for _, u := range users {
+		err = errors.Join(err, s.RevokeUser(ctx, u.ID, "", now))
+	}
+	return done, err
 }
