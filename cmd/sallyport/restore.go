@@ -74,12 +74,12 @@ func restore(ctx context.Context, s settings, file string, replace bool, now fun
 	if err := checkBackup(ctx, file); err != nil {
 		return did, err
 	}
-	master, err := keys.ReadKeyFile(s.KeyFile)
+	masters, err := keys.ReadKeyFile(s.KeyFile)
 	if err != nil {
 		return did, err
 	}
 	before, err := sqlstore.Restore{From: file, To: s.Database, Replace: replace, Now: now(), Prepare: func(db *sqlstore.Store) error {
-		if err := opens(ctx, db, master); err != nil {
+		if err := opens(ctx, db, masters); err != nil {
 			return err
 		}
 		did, err = cleanUp(ctx, db, now)
@@ -108,12 +108,12 @@ func checkBackup(ctx context.Context, file string) error {
 }
 
 // opens proves that the key is the database's.
-func opens(ctx context.Context, db *sqlstore.Store, master keys.MasterKey) error {
-	sealer, err := keys.NewSealer(master)
+func opens(ctx context.Context, db *sqlstore.Store, masters []keys.MasterKey) error {
+	sealer, err := keys.NewSealer(masters[0], masters[1:]...)
 	if err != nil {
 		return err
 	}
-	if _, err := keys.Check(ctx, db, sealer); err != nil {
+	if _, _, err := keys.Check(ctx, db, sealer); err != nil {
 		return fmt.Errorf("key_file does not open the backup: it needs the master key that it was made under: %w", err)
 	}
 	return nil

@@ -109,7 +109,7 @@ func restoreVoidsWhatIsSpentOnce(w *world) {
 
 func restoreKeepsTheRest(w *world) {
 	k := store.SigningKey{ID: "k1", Alg: "RS256", Sealed: []byte{1}, CreatedAt: w.now}
-	w.must(w.AddSigningKey(w.ctx, k, true))
+	w.must(w.AddFirstSigningKey(w.ctx, k))
 	w.must(w.SetMeta(w.ctx, "mode", "installed"))
 	bucket := []store.Bucket{{Key: "k", Limit: 1}}
 	_, err := w.Attempt(w.ctx, bucket, w.now)
