@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 )
@@ -364,4 +365,196 @@ func TestRevocationIsForTheOwner(t *testing.T) {
 	if r.introspect("orders", own)["active"] != true {
 		t.Error("the client's own token ended")
 	}
+}
+
+// allowed signs mina in and lets the portal have what it asks for.
+func (b *browser) allowed(extra ...string) string {
+	b.t.Helper()
+	return b.answer(b.signIn(b.mina, b.authorize("portal", extra...)).mustStep("consent", 200), "consent", "decision", "allow").mustCode()
+}
+
+// TestResourceInTheCodeFlow: the user is shown where the application wants to go;
+// the access token is for that API and opens nothing here; the ID token comes as
+// ever.
+func TestResourceInTheCodeFlow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	v := b.signIn(r.mina, b.authorize("portal", "resource", orders, "scope", "openid email orders:read")).mustStep("consent", 200)
+	if !strings.Contains(v.body, orders) || !strings.Contains(v.body, "<code>orders:read</code>") || strings.Contains(v.body, "orders:write") {
+		t.Errorf("the page does not say what is asked:\n%s", v.body)
+	}
+	got := r.redeem("portal", b.answer(v, "consent", "decision", "allow").mustCode())
+	if got.status != 200 || got.Scope != "orders:read" || got.Refresh == "" || got.Expires != 600 {
+		t.Fatalf("got %+v", got)
+	}
+	id := claims(t, got.ID)
+	if id["aud"] != "portal" || id["sub"] != r.mina.id {
+		t.Errorf("id token: %v", id)
+	}
+	answer := r.introspect("orders", got.Access)
+	for name, want := range map[string]any{"active": true, "iss": r.issuer, "sub": r.mina.id, "client_id": "portal", "aud": orders, "scope": "orders:read",
+		"acr": id["acr"], "auth_time": id["auth_time"], "token_type": "Bearer"} {
+		if answer[name] != want {
+			t.Errorf("introspection: %s: got %v, want %v", name, answer[name], want)
+		}
+	}
+	if fmt.Sprint(answer["amr"]) != "[pwd otp mfa]" || len(answer) != 12 {
+		t.Errorf("introspection: got %v", answer)
+	}
+	mustBeInactive(t, "another API", r.introspect("billing", got.Access))
+	if status, info := r.userinfo(got.Access); status != http.StatusUnauthorized {
+		t.Errorf("userinfo with a token for an API: got %d %v", status, info)
+	}
+	own := r.redeem("portal", b.authorize("portal", "scope", "openid email").mustCode())
+	mustBeInactive(t, "a token for this server", r.introspect("orders", own.Access))
+	if status, _ := r.userinfo(own.Access); status != http.StatusOK {
+		t.Errorf("userinfo with a token for this server: got %d", status)
+	}
+	// Rule 25: allowed once, it is remembered, at this API and no other.
+	b.authorize("portal", "resource", orders, "scope", "openid orders:read").mustCode()
+	b.authorize("portal", "resource", orders, "scope", "openid orders:write").mustStep("consent", 200)
+	b.authorize("portal", "resource", billing, "scope", "openid bills:read").mustStep("consent", 200)
+}
+
+// TestResourceIsNarrowed: of a grant for two APIs each access token is for one, with
+// that one's scopes, at the code and at every refresh.
+func TestResourceIsNarrowed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	both := []string{"resource", orders, "resource", billing, "scope", "openid orders:read orders:write bills:read"}
+	code := b.allowed(both...)
+	redeem := func(extra ...string) tokens {
+		form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}
+		for i := 0; i < len(extra); i += 2 {
+			form.Add(extra[i], extra[i+1])
+		}
+		return r.token("portal", form)
+	}
+	for what, extra := range map[string][]string{
+		"none named": nil, "both": {"resource", orders, "resource", billing}, "another": {"resource", "https://none.example.com/"}, "this server": {"resource", r.issuer},
+		"no URI": {"resource", "orders"},
+	} {
+		if got := redeem(extra...); got.Error != oidc.InvalidTarget {
+			t.Errorf("%s: got %+v, want invalid_target", what, got)
+		}
+	}
+	first := redeem("resource", orders)
+	if first.Scope != "orders:read orders:write" || r.introspect("orders", first.Access)["aud"] != orders {
+		t.Fatalf("got %+v", first)
+	}
+	refresh := func(extra ...string) tokens {
+		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}}
+		for i := 0; i < len(extra); i += 2 {
+			form.Add(extra[i], extra[i+1])
+		}
+		return r.token("portal", form)
+	}
+	for what, c := range map[string]struct {
+		extra       []string
+		code, scope string
+	}{
+		"none named":             {nil, oidc.InvalidTarget, ""},
+		"both":                   {[]string{"resource", orders, "resource", billing}, oidc.InvalidTarget, ""},
+		"another":                {[]string{"resource", "https://none.example.com/"}, oidc.InvalidTarget, ""},
+		"the other":              {[]string{"resource", billing}, "", "bills:read"},
+		"fewer scopes":           {[]string{"resource", orders, "scope", "orders:read bills:read"}, "", "orders:read"},
+		"nothing of that API":    {[]string{"resource", billing, "scope", "openid orders:read"}, oidc.InvalidScope, ""},
+		"more than was granted":  {[]string{"resource", billing, "scope", "bills:read profile"}, oidc.InvalidScope, ""},
+		"all of it, once more":   {[]string{"resource", orders}, "", "orders:read orders:write"},
+		"an API's URI, not same": {[]string{"resource", orders + "?"}, oidc.InvalidTarget, ""},
+	} {
+		got := refresh(c.extra...)
+		if got.Error != c.code || got.Scope != c.scope {
+			t.Errorf("%s: got %+v, want %q, %q", what, got, c.code, c.scope)
+		}
+	}
+	second := refresh("resource", billing)
+	mustBeInactive(t, "the other API", r.introspect("orders", second.Access))
+	if r.introspect("billing", second.Access)["scope"] != "bills:read" {
+		t.Error("the API was not told")
+	}
+	if one := r.redeem("portal", b.authorize("portal", "resource", billing, "scope", "openid bills:read").mustCode()); one.Scope != "bills:read" {
+		t.Errorf("a grant for one API, none named: got %+v", one)
+	}
+	if got := r.token("portal", url.Values{"grant_type": {"authorization_code"}, "code": {b.authorize("portal", "scope", "openid").mustCode()},
+		"redirect_uri": {callback}, "code_verifier": {verifier}, "resource": {orders}}); got.Error != oidc.InvalidTarget {
+		t.Errorf("a grant for none, one named: got %+v", got)
+	}
+}
+
+// TestRule6UserTokensAtAPIsStopAtOnce: with the user disabled, the client disabled,
+// removed or deprived, the session ended, the grant revoked, or the API removed;
+// and a refresh brings nothing new.
+func TestRule6UserTokensAtAPIsStopAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(*browser, tokens){
+		"user disabled":    func(b *browser, _ tokens) { b.must(b.Admin().DisableUser(b.t.Context(), b.mina.id)) },
+		"client disabled":  func(b *browser, _ tokens) { b.changeClient("portal", func(c *oidc.Client) { c.Disabled = true }) },
+		"client removed":   func(b *browser, _ tokens) { b.must(b.Admin().RemoveClient(b.t.Context(), "portal")) },
+		"permission taken": func(b *browser, _ tokens) { b.changeClient("portal", func(c *oidc.Client) { c.Resources = nil }) },
+		"a stricter floor": func(b *browser, _ tokens) {
+			b.changeClient("portal", func(c *oidc.Client) { c.MinLevel = oidc.LevelPHR })
+		},
+		"session ended": func(b *browser, got tokens) {
+			v := b.get("/end_session?id_token_hint=" + got.ID)
+			if v.status != http.StatusOK {
+				b.t.Fatalf("signing out: got %d", v.status)
+			}
+		},
+		"revoked":     func(b *browser, got tokens) { b.revoke("portal", got.Refresh) },
+		"API removed": func(b *browser, _ tokens) { b.must(b.Admin().RemoveResource(b.t.Context(), orders)) },
+		"API made anew": func(b *browser, _ tokens) {
+			b.must(b.Admin().RemoveResource(b.t.Context(), orders))
+			b.must(b.Admin().AddResource(b.t.Context(), &oidc.Resource{URI: orders, Name: "heir", Scopes: []string{"orders:read"}}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newRig(t).browser()
+			got := b.redeem("portal", b.allowed("resource", orders, "scope", "openid orders:read"))
+			if b.introspect("orders", got.Access)["active"] != true {
+				t.Fatal("the token is worth nothing to begin with")
+			}
+			stop(b, got)
+			mustBeInactive(t, name, b.introspect("orders", got.Access))
+			if again := b.token("portal", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}}); again.Error == "" {
+				t.Errorf("a refresh: got %+v", again)
+			}
+		})
+	}
+}
+
+// TestFloorOfAnAPI: where one factor would do, a token for an API that wants two
+// makes the user prove the second; without the API none is asked for.
+func TestFloorOfAnAPI(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor = sallyport.SecondFactorOptional })
+	const vault = "https://vault.example.com/"
+	r.must(r.Admin().AddResource(t.Context(), &oidc.Resource{URI: vault, Name: "Vault", Scopes: []string{"vault:open"}, MinLevel: oidc.Level2FA}))
+	app := admin.Web("app", "App", callback)
+	r.must(r.Admin().Allow(t.Context(), app, vault))
+	r.must(r.Admin().Allow(t.Context(), app, orders))
+	r.addClient(t.Context(), app)
+	b := r.browser()
+	password := []string{"username", "mina", "password", r.mina.password}
+	b.answer(b.authorize("app", "resource", orders, "scope", "openid orders:read"), "password", password...).mustCode()
+	b.authorize("app", "resource", vault, "scope", "openid vault:open", "prompt", "none").mustRefuse(oidc.InteractionRequired)
+	v := b.authorize("app", "resource", vault, "scope", "openid vault:open").mustStep("second_factor", 200)
+	got := r.redeem("app", b.answer(v, "totp", "code", r.code(r.mina.totp, 0)).mustCode())
+	if got.Scope != "vault:open" || claims(t, got.ID)["acr"] != oidc.ACR2FA {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestAPIRemovedWhileSigningIn: the request is refused before the user is asked for
+// anything more.
+func TestAPIRemovedWhileSigningIn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	v := b.authorize("portal", "resource", orders, "scope", "openid orders:read").mustStep("login", 200)
+	r.must(r.Admin().RemoveResource(t.Context(), orders))
+	b.answer(v, "password", "username", "mina", "password", r.mina.password).mustRefuse(oidc.InvalidTarget)
 }

@@ -32,7 +32,7 @@ func TestBadInputGetsAClearAnswer(t *testing.T) {
 	authorize := url.Values{"response_type": {"code"}, "client_id": {"web"}, "redirect_uri": {callback}, "scope": {"openid"}, "state": {"s"},
 		"nonce": {"n"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}, "prompt": {"login"}, "max_age": {"10"},
 		"acr_values": {"phr"}, "login_hint": {"mina"}, "ui_locales": {"ko"}, "id_token_hint": {"x"}, "claims": {"{}"},
-		"response_mode": {"query"}, "display": {"page"}, "request": {""}, "request_uri": {""}, "registration": {""}}
+		"response_mode": {"query"}, "display": {"page"}, "request": {""}, "request_uri": {""}, "registration": {""}, "resource": {orders}}
 	token := url.Values{"grant_type": {"authorization_code"}, "code": {"ac_a.b"}, "redirect_uri": {callback}, "code_verifier": {verifier},
 		"refresh_token": {""}, "scope": {""}, "client_id": {"web"}, "client_secret": {"x"}, "resource": {orders}}
 	introspect := url.Values{"token": {"ct_a.b"}, "token_type_hint": {"access_token"}, "client_id": {"orders"}, "client_secret": {"x"}}
@@ -148,6 +148,9 @@ func TestErrorsAreShownBeforeTheRedirectURIIsProven(t *testing.T) {
 		"a negative age":       {[]string{"max_age", "-1"}, "invalid_request"},
 		"claims that are none": {[]string{"claims", `{"id_token":[]}`}, "invalid_request"},
 		"a foreign hint":       {[]string{"id_token_hint", "a.b.c"}, "invalid_request"},
+		"an API of others":     {[]string{"resource", orders}, "invalid_target"},
+		"an API that is none":  {[]string{"resource", "https://none.example.com/"}, "invalid_target"},
+		"an API without a URI": {[]string{"resource", "orders"}, "invalid_target"},
 		"an unknown mode":      {[]string{"response_mode", "fragment"}, "invalid_request"},
 		"silently, nobody":     {[]string{"prompt", "none"}, "login_required"},
 	} {

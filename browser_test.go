@@ -133,7 +133,8 @@ const (
 	billing = "https://billing.example.com/"
 )
 
-// addAPIs registers two APIs; a program that may read one; and their own clients.
+// addAPIs registers two APIs; a program that may read one; an application, which
+// asks, that may use both; and the APIs' own clients.
 func (r *rig) addAPIs(ctx context.Context) {
 	for uri, scopes := range map[string][]string{orders: {"orders:read", "orders:write"}, billing: {"bills:read"}} {
 		if err := r.Admin().AddResource(ctx, &oidc.Resource{URI: uri, Name: uri, Scopes: scopes}); err != nil {
@@ -143,6 +144,11 @@ func (r *rig) addAPIs(ctx context.Context) {
 	worker := admin.Machine("worker", "Worker")
 	r.must(r.Admin().Allow(ctx, worker, orders, "orders:read"))
 	r.addClient(ctx, worker)
+	shop := admin.Web("portal", "Portal", callback)
+	shop.SkipConsent = false
+	r.must(r.Admin().Allow(ctx, shop, orders))
+	r.must(r.Admin().Allow(ctx, shop, billing))
+	r.addClient(ctx, shop)
 	for id, uri := range map[string]string{"orders": orders, "billing": billing} {
 		c := admin.Machine(id, id)
 		r.must(r.Admin().AllowIntrospection(ctx, c, uri))
@@ -272,8 +278,10 @@ func (b *browser) authorize(client string, extra ...string) *view {
 		"scope": {"openid profile email"}, "nonce": {"n-1"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}
 	for i := 0; i < len(extra); i += 2 {
 		q.Del(extra[i])
+	}
+	for i := 0; i < len(extra); i += 2 {
 		if extra[i+1] != "" {
-			q.Set(extra[i], extra[i+1])
+			q.Add(extra[i], extra[i+1])
 		}
 	}
 	return b.get("/authorize?" + q.Encode())

@@ -77,7 +77,7 @@ func (r *rig) live() life {
 	}
 	l.code = l.browser.authorize("web").mustCode()
 	l.parked = l.joons.answer(l.joons.authorize("web"), "password", "username", "joon", "password", r.joon.password).mustStep("enroll", 200)
-	l.kid = r.kids()
+	l.kid = r.keyIDs()
 	return l
 }
 
@@ -87,8 +87,8 @@ func (v *view) mustConsent(b *browser) *view {
 	return b.answer(v.mustStep("consent", 200), "consent", "decision", "allow")
 }
 
-// kids are the ids of the signing keys.
-func (r *rig) kids() string {
+// keyIDs are the ids of the signing keys.
+func (r *rig) keyIDs() string {
 	r.t.Helper()
 	list, err := r.Store().SigningKeys(r.t.Context())
 	if err != nil {
@@ -180,13 +180,13 @@ func (r *rig) refuseWhatWas(l life) {
 // signInAnew is what people do after a restore, a minute later.
 func (r *rig) signInAnew(t *testing.T, l life) {
 	t.Helper()
-	r.clock.ahead += 5 * time.Minute // beyond the wait that the wrong codes have earned
+	r.clock.advance(5 * time.Minute) // beyond the wait that the wrong codes have earned
 	b := r.browser()
 	got := r.redeem("web", b.signIn(r.mina, b.authorize("web")).mustCode())
 	if got.status != 200 || claims(t, got.ID)["sub"] != r.mina.id || claims(t, got.ID)["acr"] != "urn:sallyport:acr:2fa" {
 		r.t.Errorf("got %+v, want Mina with two factors", got)
 	}
-	if kids := r.kids(); kids != l.kid {
+	if kids := r.keyIDs(); kids != l.kid {
 		r.t.Errorf("got the signing keys %s, want %s", kids, l.kid)
 	}
 	clients, err := r.Store().Clients(r.t.Context())

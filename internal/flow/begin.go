@@ -10,16 +10,16 @@ import (
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
-// Begin starts on a request that was checked. If nobody needs to be asked the
+// Begin starts on a request that was checked, with its APIs. If nobody needs to be asked the
 // answer is there at once and nothing but its grant is stored; else the id of
 // the interaction, which belongs to the browser.
-func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *oidc.Client, s *store.Session, browserHash []byte, o Origin) (interaction string, answer *Answer, err error) {
+func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *oidc.Client, apis []*oidc.Resource, s *store.Session, browserHash []byte, o Origin) (interaction string, answer *Answer, err error) {
 	now := e.Now()
 	progress, refusal := e.cutOffs(req, now)
 	if refusal != nil {
 		return "", &Answer{Request: req, Refusal: refusal}, nil
 	}
-	v := &Visit{Origin: o, State: State{Now: now, Policy: e.Policy, Client: c, Request: req, Progress: progress}}
+	v := &Visit{Origin: o, State: State{Now: now, Policy: e.Policy, Client: c, Request: req, APIs: apis, Progress: progress}}
 	if err := e.fill(ctx, v, s); err != nil {
 		return "", nil, err
 	}

@@ -28,6 +28,25 @@ func ClientHash(c *oidc.Client) []byte {
 	return sum[:]
 }
 
+// asked is what the request asks for, as it is remembered: the scopes of this
+// server, and those at each API with the API's id before them. What was allowed at
+// one API was not at another, whatever its scopes are called.
+func (s State) asked() []string {
+	var asked []string
+	for _, scope := range s.Request.Scope {
+		atAPI := false
+		for _, api := range s.APIs {
+			if slices.Contains(s.Client.ScopesAt(api), scope) {
+				asked, atAPI = append(asked, api.ID+" "+scope), true
+			}
+		}
+		if !atAPI || slices.Contains(s.Client.Scopes, scope) {
+			asked = append(asked, scope)
+		}
+	}
+	return asked
+}
+
 // rememberedConsent is the consent to keep after the user allowed the request:
 // what was remembered and what was allowed now, but for offline_access, which is
 // asked for each time. It is nil if there is nothing to keep.
@@ -40,7 +59,7 @@ func (s State) rememberedConsent() *store.Consent {
 	if s.Consent != nil && slices.Equal(s.Consent.ClientHash, hash) {
 		scope = slices.Clone(s.Consent.Scope)
 	}
-	for _, asked := range s.Request.Scope {
+	for _, asked := range s.asked() {
 		if asked != oidc.ScopeOfflineAccess && !slices.Contains(scope, asked) {
 			scope = append(scope, asked)
 		}

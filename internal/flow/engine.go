@@ -28,6 +28,7 @@ const CodePrefix = "ac_"
 // Store is what the flow keeps and asks for.
 type Store interface {
 	store.Clients
+	store.Resources
 	store.Users
 	store.Authenticators
 	store.Links
@@ -126,14 +127,34 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	if i.SessionID != "" && s != nil && i.SessionID != s.ID {
 		return nil, fmt.Errorf("the interaction belongs to another session: %w", store.ErrNotFound)
 	}
+	apis, err := e.APIs(ctx, &i.Request)
+	if err != nil {
+		return nil, err
+	}
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: now, Policy: e.Policy, Client: c, Request: &i.Request, Interaction: i.ID, Progress: i.Progress,
+		Now: now, Policy: e.Policy, Client: c, Request: &i.Request, APIs: apis, Interaction: i.ID, Progress: i.Progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
 		return nil, err
 	}
 	v.Step = Next(v.State)
 	return v, nil
+}
+
+// APIs returns those of a request's resources that are registered.
+func (e *Engine) APIs(ctx context.Context, req *oidc.AuthorizationRequest) ([]*oidc.Resource, error) {
+	var apis []*oidc.Resource
+	for _, uri := range req.Resources {
+		api, err := e.Store.Resource(ctx, uri)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("load resource: %w", err)
+		}
+		apis = append(apis, api)
+	}
+	return apis, nil
 }
 
 // fill adds what the session's user brings.

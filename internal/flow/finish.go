@@ -17,7 +17,7 @@ func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
 	if v.Step.Name != Done {
 		return nil, fmt.Errorf("flow: finish at step %q", v.Step.Name)
 	}
-	if _, err := e.Policy.Allows(v.Client, v.User, v.Session.UserEpoch, v.Evidence()); err != nil {
+	if _, err := e.Policy.Allows(v.Client, v.APIs, v.User, v.Session.UserEpoch, v.Evidence()); err != nil {
 		return nil, fmt.Errorf("flow: done, but the policy refuses: %w", err)
 	}
 	grant := v.grant()
@@ -44,10 +44,14 @@ func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
 // grant is the snapshot of what was proven and allowed.
 func (v *Visit) grant() *store.Grant {
 	names, _ := v.Request.RequestedACR()
+	var resources []store.GrantedResource
+	for _, api := range v.APIs {
+		resources = append(resources, store.GrantedResource{ID: api.ID, URI: api.URI})
+	}
 	return &store.Grant{
 		ID: store.NewID(), ClientID: v.Client.ID, UserID: v.User.ID, UserEpoch: v.Session.UserEpoch,
 		SessionID: v.Session.ID, SID: sid(v.Session.ID, v.Client.ID), Interaction: v.Interaction,
-		Scope: v.Request.Scope, Offline: oidc.HasScope(v.Request.Scope, oidc.ScopeOfflineAccess),
+		Scope: v.Request.Scope, Resources: resources, Offline: oidc.HasScope(v.Request.Scope, oidc.ScopeOfflineAccess),
 		Proofs: v.Evidence().Counting(), RequestedACR: names,
 		UserInfo: v.Request.Claims.UserInfo, IDToken: v.Request.Claims.IDToken,
 		Nonce: v.Request.Nonce, CreatedAt: v.Now,

@@ -20,6 +20,8 @@ type State struct {
 	Policy  policy.Policy
 	Client  *oidc.Client
 	Request *oidc.AuthorizationRequest
+	// APIs are those that the request names and that are registered.
+	APIs []*oidc.Resource
 	// Interaction is its id; "" before one is stored.
 	Interaction string
 	Progress    store.Progress
@@ -92,6 +94,9 @@ func next(s State) Step {
 	if s.Progress.Invited != nil {
 		return nextInvited(s)
 	}
+	if refusal := s.Request.CheckResources(s.Client, s.APIs); refusal != nil {
+		return Step{Name: Refuse, Refusal: refusal} // one was removed, or the client's right to it, while the user signed in
+	}
 	if s.Session == nil || s.User == nil || s.Session.UserEpoch != s.User.Epoch {
 		return Step{Name: Login} // of another epoch: everything was ended between two reads
 	}
@@ -141,7 +146,7 @@ func nextInvited(s State) Step {
 // and the step that leads there if not.
 func (s State) untilStrong(step Step) (Step, bool) {
 	reach := authn.Reach(s.User, s.Authenticators)
-	demand := s.Policy.Demand(s.Client, s.Request, reach)
+	demand := s.Policy.Demand(s.Client, s.APIs, s.Request, reach)
 	switch {
 	case demand.Impossible:
 		return refuse(step, oidc.UnmetAuthentication, "none of the requested authentication contexts can be performed"), false
@@ -236,7 +241,7 @@ func (s State) remembered() bool {
 	if s.Consent == nil || !Rememberable(s.Client) || !slices.Equal(s.Consent.ClientHash, ClientHash(s.Client)) {
 		return false
 	}
-	return !slices.ContainsFunc(s.Request.Scope, func(scope string) bool {
+	return !slices.ContainsFunc(s.asked(), func(scope string) bool {
 		return !slices.Contains(s.Consent.Scope, scope)
 	})
 }

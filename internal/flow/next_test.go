@@ -222,6 +222,28 @@ func TestNext(t *testing.T) {
 			s.User = nil
 			return s
 		}, flow.Refuse, oidc.AccessDenied},
+		"an API that the client may use": {func() flow.State {
+			s := forAPI(signedIn(base(), password, code), 0)
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.Done, ""},
+		"an API that is gone": {func() flow.State { s := forAPI(base(), 0); s.APIs = nil; return s }, flow.Refuse, oidc.InvalidTarget},
+		"an API that the client may use no more": {func() flow.State {
+			s := forAPI(base(), 0)
+			s.Client.Resources = nil
+			return s
+		}, flow.Refuse, oidc.InvalidTarget},
+		"an API's floor where one factor would do": {func() flow.State {
+			s := forAPI(signedIn(base(), password), oidc.Level2FA)
+			s.Policy.Level = oidc.Level1FA
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.SecondFactor, ""},
+		"an API's floor out of reach": {func() flow.State {
+			s := forAPI(signedIn(base(), password, code), oidc.LevelPHR)
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
 		"disabled": {func() flow.State {
 			s := signedIn(base(), password, code)
 			s.User.Disabled = true
@@ -249,11 +271,50 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// forAPI adds an API with a floor to the request, which the client may use.
+func forAPI(s flow.State, floor oidc.Level) flow.State {
+	const uri = "https://api.example/"
+	s.APIs = []*oidc.Resource{{ID: "r", URI: uri, Scopes: []string{"read"}, MinLevel: floor}}
+	s.Client.Resources = []oidc.ResourceAccess{{ResourceID: "r", URI: uri, Scopes: []string{"read"}}}
+	s.Request.Resources, s.Request.Scope = []string{uri}, []string{"openid", "read"}
+	return s
+}
+
+// TestRule25ConsentIsPerAPI: what was allowed at one API, or here, is not at
+// another, whatever its scopes are called.
+func TestRule25ConsentIsPerAPI(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		remembered []string
+		want       flow.StepName
+	}{
+		"all of it":         {[]string{"openid", "r read"}, flow.Done},
+		"here alone":        {[]string{"openid", "read"}, flow.Consent},
+		"at another API":    {[]string{"openid", "x read"}, flow.Consent},
+		"another scope":     {[]string{"openid", "r write"}, flow.Consent},
+		"at the API, alone": {[]string{"r read"}, flow.Consent},
+	} {
+		s := forAPI(signedIn(base(), store.MethodPassword, store.MethodTOTP), 0)
+		s.Authenticators = []store.Authenticator{totp()}
+		s.Client.SkipConsent, s.Client.Scopes = false, []string{"openid"}
+		s.Consent = &store.Consent{Scope: c.remembered, ClientHash: flow.ClientHash(s.Client)}
+		if got := flow.Next(s).Name; got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 // draw makes any state, the impossible ones too.
 func draw(t *rapid.T) flow.State {
 	s := base()
 	s.Policy.Level = oidc.Level(rapid.IntRange(0, 4).Draw(t, "policy"))
 	s.Client.MinLevel = oidc.Level(rapid.IntRange(0, 4).Draw(t, "floor"))
+	if rapid.Bool().Draw(t, "for an API") {
+		s = forAPI(s, oidc.Level(rapid.IntRange(0, 4).Draw(t, "API's floor")))
+		if rapid.IntRange(0, 9).Draw(t, "API gone") == 0 {
+			s.APIs = nil
+		}
+	}
 	s.Client.SkipConsent = rapid.Bool().Draw(t, "skip consent")
 	s.Client.EssentialACR = rapid.Bool().Draw(t, "essential client")
 	names := []string{oidc.ACR1FA, oidc.ACR2FA, oidc.ACRPHR, oidc.ACRPHRH, "gold"}
@@ -295,7 +356,7 @@ func draw(t *rapid.T) flow.State {
 }
 
 // TestNextNeverDoneForLess: no state reaches Done with less than it requires,
-// the client's floor included.
+// the floors of the client and of APIs included.
 func TestNextNeverDoneForLess(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -310,6 +371,12 @@ func TestNextNeverDoneForLess(t *testing.T) {
 		required := max(s.Client.MinLevel, s.Policy.Level)
 		if s.Policy.Level == 0 {
 			required = max(s.Client.MinLevel, oidc.Level2FA)
+		}
+		for _, api := range s.APIs {
+			required = max(required, api.MinLevel)
+		}
+		if len(s.APIs) < len(s.Request.Resources) {
+			t.Fatalf("done for an API that is gone: %+v", s)
 		}
 		if reached < required {
 			t.Fatalf("done at %v, required %v: %+v", reached, required, s)

@@ -30,6 +30,7 @@ type AuthorizationRequest struct {
 	IDTokenHint string         `json:"id_token_hint,omitempty"`
 	Display     string         `json:"display,omitempty"`
 	Claims      ClaimsRequest  `json:"claims,omitzero"`
+	Resources   []string       `json:"resources,omitempty"` // URIs of APIs, each once (RFC 8707 §2.1)
 }
 
 // PromptSet is the set of prompt values of a request. "none" is never
@@ -93,6 +94,7 @@ func ParseAuthorizationRequest(v url.Values) (r *AuthorizationRequest, shown, re
 	r.Display = p.text("display", 64)
 	r.IDTokenHint = p.text("id_token_hint", longestHint)
 	r.Claims = p.claims()
+	r.Resources = p.resources()
 	p.words("claims_locales") // there is one language of each claim
 	return r, proof.err, p.err
 }
@@ -212,13 +214,32 @@ func (p *params) challenge() (challenge, method string) {
 }
 
 // Check asks whether the client may make the request, and puts the client's
-// defaults where the request says nothing. The redirect URI is proven before.
-func (r *AuthorizationRequest) Check(c *Client) *Error {
+// defaults where the request says nothing. The redirect URI is proven before. apis
+// are those of the request's resources that are registered.
+func (r *AuthorizationRequest) Check(c *Client, apis ...*Resource) *Error {
 	r.applyDefaults(c)
 	r.dropOfflineAccess(c)
-	for _, check := range []func(*Client) *Error{r.checkGrant, r.checkResponse, r.checkScope, r.checkPKCE} {
+	for _, check := range []func(*Client) *Error{r.checkGrant, r.checkResponse, r.checkPKCE} {
 		if err := check(c); err != nil {
 			return err
+		}
+	}
+	if err := r.CheckResources(c, apis); err != nil {
+		return err
+	}
+	return r.checkScope(c, apis)
+}
+
+// CheckResources asks whether the client may have tokens for each API that the
+// request names (RFC 8707 §2.1). That can change while the user signs in.
+func (r *AuthorizationRequest) CheckResources(c *Client, apis []*Resource) *Error {
+	for _, uri := range r.Resources {
+		i := slices.IndexFunc(apis, func(api *Resource) bool { return api.URI == uri })
+		if i < 0 || len(c.ScopesAt(apis[i])) == 0 {
+			return Errorf(InvalidTarget, "resource is not an API that the client may use")
+		}
+		if !slices.ContainsFunc(c.ScopesAt(apis[i]), func(s string) bool { return slices.Contains(r.Scope, s) }) {
+			return Errorf(InvalidScope, "scope asks for nothing that the client may have at an API of the request")
 		}
 	}
 	return nil
@@ -259,13 +280,15 @@ func (r *AuthorizationRequest) checkResponse(c *Client) *Error {
 
 // checkScope refuses scopes that are not registered: to ignore one would leave
 // the client to find out later. RFC 6749 §3.3 allows both, OpenID Connect Core
-// §3.1.2.1 would rather have them ignored: docs/divergences.md.
-func (r *AuthorizationRequest) checkScope(c *Client) *Error {
+// §3.1.2.1 would rather have them ignored: docs/divergences.md. An API's scope is
+// one only beside its resource.
+func (r *AuthorizationRequest) checkScope(c *Client, apis []*Resource) *Error {
 	if len(r.Scope) == 0 {
 		return Errorf(InvalidScope, "scope asks for nothing, and the client has no default")
 	}
 	for _, scope := range r.Scope {
-		if !slices.Contains(c.Scopes, scope) {
+		atAPI := func(api *Resource) bool { return slices.Contains(c.ScopesAt(api), scope) }
+		if !slices.Contains(c.Scopes, scope) && !slices.ContainsFunc(apis, atAPI) {
 			return Errorf(InvalidScope, "scope %s is not one of the client's", scope)
 		}
 	}

@@ -116,7 +116,7 @@ func TestAuthorizationRequestParameters(t *testing.T) {
 		Scope: []string{"openid", "email"}, State: "xyz", Nonce: "n-0S6_WzA2Mj",
 		CodeChallenge: challenge, CodeChallengeMethod: "S256", Prompt: oidc.PromptSet{Login: true, Consent: true},
 		MaxAge: &age, ACRValues: []string{"phr", "urn:sallyport:acr:2fa"}, LoginHint: "김철수", UILocales: []string{"ko", "en"},
-		IDTokenHint: "a.b.c", Display: "popup",
+		IDTokenHint: "a.b.c", Display: "popup", Resources: []string{"https://api.example"},
 		Claims: oidc.ClaimsRequest{IDToken: map[string]oidc.ClaimRequest{"acr": {Essential: true, Values: []string{"phr"}}}},
 	}
 	if !reflect.DeepEqual(r, want) {

@@ -30,6 +30,7 @@ var hostile = []string{
 	"grant_type=authorization_code&code=a&code_verifier=%0a",
 	"post_logout_redirect_uri=javascript:alert(1)&state=%0d%0a&id_token_hint=..",
 	"access_token=%20&access_token=",
+	"client_id=shop&redirect_uri=https://shop.example/cb&response_type=code&scope=read&resource=https://api.example/&resource=%00",
 	"grant_type=client_credentials&client_id=a&resource=https://api.example/%23&resource=https:&resource=//a",
 	"grant_type=client_credentials&client_id=a&resource=urn:a&resource=http://[::1]&resource=https://%00",
 	"token=ct_a.b&token_type_hint=%00&client_id=orders&client_secret=a",
@@ -98,7 +99,10 @@ func FuzzParseAuthorizationRequest(f *testing.F) {
 				t.Fatalf("proven, but not the client's: %q", r.RedirectURI)
 			}
 			if refusal == nil {
-				refusal = r.Check(c)
+				refusal = r.Check(c, api())
+			}
+			if refusal == nil && len(r.Resources) > 0 {
+				t.Fatalf("passed for %q, which the client may not use", r.Resources)
 			}
 			checkDelivery(t, r, refusal)
 			if refusal == nil {

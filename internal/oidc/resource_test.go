@@ -163,6 +163,48 @@ func TestResourceParameter(t *testing.T) {
 	}
 }
 
+// RFC 8707 §2.1: an API is the client's, and asked for something; its scopes are
+// scopes beside it alone.
+func TestAuthorizationRequestForAPIs(t *testing.T) {
+	t.Parallel()
+	const uri, other = "https://api.example/", "https://other.example/"
+	c := shop()
+	c.Resources = []oidc.ResourceAccess{
+		{ResourceID: "r1", URI: uri, Scopes: []string{"read"}},
+		{ResourceID: "r2", URI: other, Introspect: true},
+	}
+	heir := api()
+	heir.ID = "r9"
+	for _, tt := range []struct {
+		name      string
+		resources []string
+		scope     string
+		apis      []*oidc.Resource
+		want      string
+	}{
+		{"one", []string{uri}, "openid read", []*oidc.Resource{api()}, ""},
+		{"without openid", []string{uri}, "read", []*oidc.Resource{api()}, ""},
+		{"none", nil, "openid", nil, ""},
+		{"its scope without it", nil, "openid read", nil, oidc.InvalidScope},
+		{"a scope that the client may not have", []string{uri}, "read write", []*oidc.Resource{api()}, oidc.InvalidScope},
+		{"nothing of it asked", []string{uri}, "openid", []*oidc.Resource{api()}, oidc.InvalidScope},
+		{"not registered", []string{uri}, "openid read", nil, oidc.InvalidTarget},
+		{"an heir", []string{uri}, "openid read", []*oidc.Resource{heir}, oidc.InvalidTarget},
+		{"one that the client is, and may not use", []string{other}, "openid a", []*oidc.Resource{{ID: "r2", URI: other, Scopes: []string{"a"}}}, oidc.InvalidTarget},
+		{"a good one and one that is none", []string{uri, other}, "openid read", []*oidc.Resource{api()}, oidc.InvalidTarget},
+	} {
+		v := asks("scope", tt.scope)
+		v["resource"] = tt.resources
+		r, unproven, refusal := oidc.ParseAuthorizationRequest(v)
+		if unproven != nil || refusal != nil {
+			t.Fatalf("%s: got %v, %v", tt.name, unproven, refusal)
+		}
+		if err := r.Check(c, tt.apis...); codeOf(err) != tt.want {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
 // RFC 7662 §2.1; who asks is read as at the token endpoint.
 func TestParseTokenQuery(t *testing.T) {
 	t.Parallel()

@@ -28,20 +28,24 @@ var (
 	ErrClient   = errors.New("policy: the client is disabled")
 )
 
-// Required is the level that a client's users must reach: the operator's rule,
-// and the client's floor under it.
-func (p Policy) Required(c *oidc.Client) oidc.Level {
+// Required is the level that a client's users must reach: the operator's rule, and
+// the floors under it, the client's and those of the APIs that it wants tokens for.
+func (p Policy) Required(c *oidc.Client, apis []*oidc.Resource) oidc.Level {
 	level := p.Level
 	if level == oidc.LevelNone {
 		level = oidc.Level2FA
 	}
-	return max(level, c.MinLevel)
+	level = max(level, c.MinLevel)
+	for _, api := range apis {
+		level = max(level, api.MinLevel)
+	}
+	return level
 }
 
 // Allows is the gate of every token for a user: the client and the user are
-// active, and the evidence reaches today's requirement. It returns what the
-// evidence is worth. epoch is the user's epoch when the evidence was taken.
-func (p Policy) Allows(c *oidc.Client, u *store.User, epoch int64, e authn.Evidence) (authn.Result, error) {
+// active, and the evidence reaches today's requirement, for these APIs (none: this
+// server itself). It returns what the evidence is worth. epoch is the user's epoch when the evidence was taken.
+func (p Policy) Allows(c *oidc.Client, apis []*oidc.Resource, u *store.User, epoch int64, e authn.Evidence) (authn.Result, error) {
 	result := authn.Judge(e)
 	switch {
 	case c.Disabled:
@@ -50,7 +54,7 @@ func (p Policy) Allows(c *oidc.Client, u *store.User, epoch int64, e authn.Evide
 		return result, ErrDisabled
 	case u.Epoch != epoch || u.ID != e.UserID:
 		return result, ErrRevoked
-	case result.Level < p.Required(c):
+	case result.Level < p.Required(c, apis):
 		return result, ErrTooWeak
 	}
 	return result, nil
@@ -68,14 +72,15 @@ type Demand struct {
 	Impossible bool
 }
 
-// Demand derives what a request needs of a user whose account reaches reach.
+// Demand derives what a request for these APIs needs of a user whose account
+// reaches reach.
 //
 // An essential acr (or a client that makes all of its acr_values essential) must
 // be met: the least of the listed levels, at least the client's requirement.
 // Voluntary acr_values aim for the highest listed level that the account
 // already reaches, and never ask to enrol for it (OpenID Connect Core §5.5.1.1).
-func (p Policy) Demand(c *oidc.Client, r *oidc.AuthorizationRequest, reach oidc.Level) Demand {
-	required := p.Required(c)
+func (p Policy) Demand(c *oidc.Client, apis []*oidc.Resource, r *oidc.AuthorizationRequest, reach oidc.Level) Demand {
+	required := p.Required(c, apis)
 	names, essential := r.RequestedACR()
 	levels := p.levels(names)
 	if len(names) > 0 && (essential || c.EssentialACR) {

@@ -28,6 +28,7 @@ func TestAllows(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy  policy.Policy
 		client  oidc.Client
+		apis    []*oidc.Resource
 		user    store.User
 		methods []store.Method
 		want    error
@@ -40,6 +41,8 @@ func TestAllows(t *testing.T) {
 		"the client's floor under a lax rule":  {policy: policy.Policy{Level: oidc.Level1FA}, client: oidc.Client{MinLevel: oidc.Level2FA}, methods: both[:1], want: policy.ErrTooWeak},
 		"a rule above the client's floor":      {policy: policy.Policy{Level: oidc.LevelPHR}, client: oidc.Client{MinLevel: oidc.Level2FA}, methods: both, want: policy.ErrTooWeak},
 		"a stricter rule than when it was new": {policy: policy.Policy{Level: oidc.LevelPHR}, methods: both, want: policy.ErrTooWeak},
+		"an API's floor under a lax rule":      {policy: policy.Policy{Level: oidc.Level1FA}, apis: []*oidc.Resource{{}, {MinLevel: oidc.Level2FA}}, methods: both[:1], want: policy.ErrTooWeak},
+		"an API's floor that is reached":       {policy: policy.Policy{Level: oidc.Level1FA}, apis: []*oidc.Resource{{MinLevel: oidc.Level2FA}}, methods: both},
 		"a disabled user":                      {user: store.User{Disabled: true}, methods: both, want: policy.ErrDisabled},
 		"a disabled client":                    {client: oidc.Client{Disabled: true}, methods: both, want: policy.ErrClient},
 		"an epoch later":                       {user: store.User{Epoch: 1}, methods: both, want: policy.ErrRevoked},
@@ -47,12 +50,12 @@ func TestAllows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.user.ID = "u"
-			if _, err := c.policy.Allows(&c.client, &c.user, 0, evidence(c.methods...)); !errors.Is(err, c.want) {
+			if _, err := c.policy.Allows(&c.client, c.apis, &c.user, 0, evidence(c.methods...)); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 		})
 	}
-	if _, err := (policy.Policy{}).Allows(&oidc.Client{}, &store.User{ID: "v"}, 0, evidence(both...)); !errors.Is(err, policy.ErrRevoked) {
+	if _, err := (policy.Policy{}).Allows(&oidc.Client{}, nil, &store.User{ID: "v"}, 0, evidence(both...)); !errors.Is(err, policy.ErrRevoked) {
 		t.Errorf("another user's evidence: got %v", err)
 	}
 }
@@ -84,13 +87,17 @@ func TestDemand(t *testing.T) {
 			if c.essential {
 				r = &oidc.AuthorizationRequest{Claims: oidc.ClaimsRequest{IDToken: map[string]oidc.ClaimRequest{"acr": {Essential: true, Values: c.values}}}}
 			}
-			if got := (policy.Policy{}).Demand(&oidc.Client{}, r, c.reach); got != c.want {
+			if got := (policy.Policy{}).Demand(&oidc.Client{}, nil, r, c.reach); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
 	}
 	marked := &oidc.Client{EssentialACR: true}
-	if got := (policy.Policy{}).Demand(marked, &oidc.AuthorizationRequest{ACRValues: []string{oidc.ACRPHR}}, 2); !got.Essential || got.Level != 3 {
+	if got := (policy.Policy{}).Demand(marked, nil, &oidc.AuthorizationRequest{ACRValues: []string{oidc.ACRPHR}}, 2); !got.Essential || got.Level != 3 {
 		t.Errorf("acr_values of a client that makes them essential: got %+v", got)
+	}
+	apis := []*oidc.Resource{{MinLevel: oidc.Level2FA}, {MinLevel: oidc.LevelPHR}}
+	if got := (policy.Policy{}).Demand(&oidc.Client{}, apis, &oidc.AuthorizationRequest{}, 2); got != (policy.Demand{Level: 3, MayEnroll: true}) {
+		t.Errorf("APIs with floors: got %+v", got)
 	}
 }

@@ -186,6 +186,9 @@ type Grant struct {
 	SID         string // the session's name for this client, the sid claim
 	Interaction string // whose own proofs count
 	Scope       []string
+	// Resources are the APIs that its access tokens are for, one each; none: this
+	// server itself.
+	Resources []GrantedResource
 	// Offline: it outlives the session (offline_access).
 	Offline bool
 	// Proofs are those that counted for the request.
@@ -198,6 +201,13 @@ type Grant struct {
 	Nonce        string
 	CreatedAt    time.Time
 	RevokedAt    time.Time // zero: live
+}
+
+// GrantedResource is an API that a grant reaches. The id decides: an API that gets
+// the URI later is another.
+type GrantedResource struct {
+	ID  string `json:"id"`
+	URI string `json:"uri"`
 }
 
 // Code is an authorization code (RFC 6749 §4.1.2).
@@ -218,9 +228,12 @@ type AccessToken struct {
 	ID         string
 	SecretHash []byte
 	GrantID    string
-	Scope      []string
-	CreatedAt  time.Time
-	ExpiresAt  time.Time
+	// Resource is the API that it is for, nil for this server itself. To make one
+	// its id suffices.
+	Resource  *oidc.Resource
+	Scope     []string
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // ClientToken is an access token that a client has for itself (RFC 6749 §4.4): no
@@ -257,7 +270,7 @@ type RefreshToken struct {
 type Consent struct {
 	UserID    string
 	ClientID  string
-	Scope     []string
+	Scope     []string // one at an API has its id before it, and a space
 	UpdatedAt time.Time
 	// ClientHash is over the client's name and URIs as the user saw them.
 	ClientHash []byte

@@ -233,7 +233,8 @@ type Tokens struct {
 type GrantStore interface {
 	// AccessToken returns a live token with its grant and user: the secret right,
 	// not expired, the grant live, the session of a grant that does not outlive
-	// it live, the user enabled and of the grant's epoch. Anything else is ErrNotFound.
+	// it live, the user enabled and of the grant's epoch, the API that it is for
+	// there. Anything else is ErrNotFound.
 	AccessToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*AccessToken, *Grant, *User, error)
 	// RefreshToken returns the token, used or not, with its grant and user, under
 	// the same conditions: not expired, and so on.

@@ -8,6 +8,8 @@ import (
 	"github.com/sallyport-id/sallyport/internal/oidc"
 )
 
+// errTarget: whether it is none, another client's or no longer the client's is not
+// told.
 var errTarget = oidc.Errorf(oidc.InvalidTarget, "resource is not an API that the client may use")
 
 // clientCredentials is the grant client_credentials (RFC 6749 §4.4): a token for

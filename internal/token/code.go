@@ -24,9 +24,13 @@ func (s *Service) redeemCode(ctx context.Context, r *call) (*Response, error) {
 	if refusal := checkCode(r, code); refusal != nil {
 		return nil, refusal
 	}
+	api, err := s.audience(ctx, r, grant)
+	if err != nil {
+		return nil, err
+	}
 	refresh := slices.Contains(r.client.GrantTypes, oidc.GrantRefreshToken)
 	resp, err := s.issue(ctx, r, issuance{
-		grant: grant, user: user, scope: grant.Scope, nonce: grant.Nonce, event: "token.code",
+		grant: grant, user: user, api: api, scope: grant.Scope, nonce: grant.Nonce, event: "token.code",
 		refresh: refresh, refreshExpires: r.now.Add(orDefault(r.client.RefreshTokenTTL, refreshTTL)),
 		write: func(t store.Tokens) error { return s.Store.RedeemCode(ctx, id, hash, r.now, t) },
 	})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -34,15 +35,42 @@ func (s *Service) Introspect(ctx context.Context, q *oidc.TokenQuery) (*oidc.Int
 
 // worth returns what a token says to the API of the client that asks; nil if that
 // is nothing.
-func (s *Service) worth(ctx context.Context, asks *oidc.Client, token string) (*oidc.AccessToken, error) {
-	id, hash, ok := parse(ClientPrefix, token)
-	if !ok {
-		return nil, nil
+func (s *Service) worth(ctx context.Context, asks *oidc.Client, token string) (claims *oidc.AccessToken, err error) {
+	if id, hash, ok := parse(AccessPrefix, token); ok {
+		claims, err = s.userWorth(ctx, asks, id, hash)
+	} else if id, hash, ok := parse(ClientPrefix, token); ok {
+		claims, err = s.clientWorth(ctx, asks, id, hash)
 	}
-	t, owner, err := s.Store.ClientToken(ctx, id, hash, s.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
+	return claims, err
+}
+
+// userWorth asks what issue asked, again: today's policy, and the user, the client
+// and its permission as they are now.
+func (s *Service) userWorth(ctx context.Context, asks *oidc.Client, id string, hash []byte) (*oidc.AccessToken, error) {
+	t, grant, user, err := s.Store.AccessToken(ctx, id, hash, s.Now())
+	if err != nil {
+		return nil, fmt.Errorf("load access token: %w", err)
+	}
+	if t.Resource == nil || !asks.Introspects(t.Resource) {
+		return nil, nil
+	}
+	owner, err := s.Store.Client(ctx, grant.ClientID)
+	if err != nil {
+		return nil, fmt.Errorf("load client: %w", err)
+	}
+	result, err := s.Policy.Allows(owner, floors(t.Resource), user, grant.UserEpoch, evidence(grant))
+	scope := within(t.Scope, owner.ScopesAt(t.Resource))
+	if err != nil || len(scope) == 0 {
+		return nil, nil
+	}
+	return s.userClaims(t, grant, scope, result), nil
+}
+
+func (s *Service) clientWorth(ctx context.Context, asks *oidc.Client, id string, hash []byte) (*oidc.AccessToken, error) {
+	t, owner, err := s.Store.ClientToken(ctx, id, hash, s.Now())
 	if err != nil {
 		return nil, fmt.Errorf("load token: %w", err)
 	}
@@ -51,6 +79,17 @@ func (s *Service) worth(ctx context.Context, asks *oidc.Client, token string) (*
 		return nil, nil
 	}
 	return s.clientClaims(t, scope), nil
+}
+
+// userClaims are what a user's token says at an API.
+func (s *Service) userClaims(t *store.AccessToken, g *store.Grant, scope []string, result authn.Result) *oidc.AccessToken {
+	return &oidc.AccessToken{
+		Issuer: s.Issuer, Subject: g.UserID, Audience: t.Resource.URI, ClientID: g.ClientID,
+		Expiry: t.ExpiresAt.Unix(), IssuedAt: t.CreatedAt.Unix(), Scope: strings.Join(scope, " "),
+		Authentication: &oidc.Authentication{
+			ACR: s.Policy.ACR.Name(result.Level, g.RequestedACR), AMR: result.AMR, AuthTime: result.AuthTime.Unix(),
+		},
+	}
 }
 
 // clientClaims are what a client's own token says. There is no authentication in

@@ -16,6 +16,9 @@ import (
 type issuance struct {
 	grant *store.Grant
 	user  *store.User
+	// api is what the access token is for, nil for this server itself.
+	api *oidc.Resource
+	// scope is of the whole answer; the access token has those of it that are api's.
 	scope []string
 	// nonce is echoed in the ID token; "" after a refresh.
 	nonce string
@@ -30,14 +33,17 @@ type issuance struct {
 // issue is the only way to a user's token. It asks the policy, signs, and then
 // writes once; the write may still refuse.
 func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, error) {
-	result, err := s.Policy.Allows(r.client, i.user, i.grant.UserEpoch, evidence(i.grant))
+	result, err := s.Policy.Allows(r.client, floors(i.api), i.user, i.grant.UserEpoch, evidence(i.grant))
 	if err != nil {
 		return nil, oidc.Errorf(oidc.InvalidGrant, "the sign-in behind this grant no longer suffices")
 	}
 	access, token := s.newAccess(r, i)
+	if len(access.Scope) == 0 {
+		return nil, oidc.Errorf(oidc.InvalidScope, "nothing of scope is the client's at this API")
+	}
 	tokens := store.Tokens{Access: access, Events: []store.Event{r.event(i.event, i.grant)}}
 	resp := &Response{
-		AccessToken: token, TokenType: "Bearer", Scope: strings.Join(i.scope, " "),
+		AccessToken: token, TokenType: "Bearer", Scope: strings.Join(access.Scope, " "),
 		ExpiresIn: int64(access.ExpiresAt.Sub(r.now) / time.Second),
 	}
 	if i.refresh {
@@ -69,8 +75,20 @@ func (s *Service) issueToClient(ctx context.Context, r *call, api *oidc.Resource
 	}, nil
 }
 
-// lifetime of an access token: what the API says, and less if the client says so.
+// floors are the APIs whose minimum a token for api must reach.
+func floors(api *oidc.Resource) []*oidc.Resource {
+	if api == nil {
+		return nil
+	}
+	return []*oidc.Resource{api}
+}
+
+// lifetime of an access token: what the client says, but at an API at most what the
+// API says.
 func lifetime(c *oidc.Client, api *oidc.Resource) time.Duration {
+	if api == nil {
+		return orDefault(c.AccessTokenTTL, accessTTL)
+	}
 	ttl := orDefault(api.AccessTokenTTL, accessTTL)
 	return min(ttl, orDefault(c.AccessTokenTTL, ttl))
 }
@@ -83,8 +101,11 @@ func evidence(g *store.Grant) authn.Evidence {
 
 func (s *Service) newAccess(r *call, i issuance) (*store.AccessToken, string) {
 	secret, hash := store.NewSecret()
-	t := &store.AccessToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Scope: i.scope,
-		CreatedAt: r.now, ExpiresAt: r.now.Add(orDefault(r.client.AccessTokenTTL, accessTTL))}
+	t := &store.AccessToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Resource: i.api, Scope: i.scope,
+		CreatedAt: r.now, ExpiresAt: r.now.Add(lifetime(r.client, i.api))}
+	if i.api != nil {
+		t.Scope = within(i.scope, r.client.ScopesAt(i.api))
+	}
 	return t, AccessPrefix + t.ID + "." + secret
 }
 

@@ -27,7 +27,11 @@ func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	i := issuance{grant: grant, user: user, scope: scope, event: "token.refresh"}
+	api, err := s.audience(ctx, r, grant)
+	if err != nil {
+		return nil, err
+	}
+	i := issuance{grant: grant, user: user, api: api, scope: scope, event: "token.refresh"}
 	if r.client.Public() {
 		i.refresh, i.refreshExpires = true, old.ExpiresAt
 		i.write = func(t store.Tokens) error { return s.Store.RotateRefresh(ctx, id, r.now, retryGrace, t) }

@@ -24,6 +24,9 @@ func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, e
 	if err != nil {
 		return nil, notFoundIs(invalid, err)
 	}
+	if access.Resource != nil {
+		return nil, invalid // it is for an API, which must not get at more with it (RFC 9700 §2.3)
+	}
 	c, err := s.Store.Client(ctx, grant.ClientID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, invalid
@@ -31,7 +34,7 @@ func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, e
 	if err != nil {
 		return nil, fmt.Errorf("load client: %w", err)
 	}
-	if _, err := s.Policy.Allows(c, user, grant.UserEpoch, evidence(grant)); err != nil {
+	if _, err := s.Policy.Allows(c, nil, user, grant.UserEpoch, evidence(grant)); err != nil {
 		return nil, invalid
 	}
 	if !oidc.HasScope(access.Scope, oidc.ScopeOpenID) {

@@ -21,8 +21,12 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var apis []*oidc.Resource
 	if refusal == nil {
-		refusal = req.Check(c)
+		if apis, err = s.Flow.APIs(r.Context(), req); err != nil {
+			return err
+		}
+		refusal = req.Check(c, apis...)
 	}
 	if refusal != nil {
 		return s.deliver(w, r, c, &flow.Answer{Request: req, Refusal: refusal})
@@ -36,7 +40,7 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) error {
 	if fresh {
 		browser, _ = store.NewSecret()
 	}
-	id, answer, err := s.Flow.Begin(r.Context(), req, c, session, store.HashSecret(browser), s.origin(r))
+	id, answer, err := s.Flow.Begin(r.Context(), req, c, apis, session, store.HashSecret(browser), s.origin(r))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
@@ -65,7 +66,8 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		codes, err := s.Flow.Codes(v)
 		return page.SaveCodes{Frame: f, Codes: codes}, err
 	case flow.Consent:
-		return page.Consent{Frame: f, Scopes: v.Request.Scope, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client)}, nil
+		own, apis := askedScopes(v)
+		return page.Consent{Frame: f, Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client)}, nil
 	case flow.Welcome:
 		return page.Message{Frame: f, Code: "welcome"}, nil
 	case flow.Refuse:
@@ -74,6 +76,17 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		return page.Message{Frame: f, Code: v.Step.Reason, BackURL: response.RedirectURL(v.Request.RedirectURI), BackLabel: v.Client.Name}, nil
 	}
 	return nil, fmt.Errorf("web: no page for step %q", v.Step.Name)
+}
+
+// askedScopes are the scopes of this server, and those at each API.
+func askedScopes(v *flow.Visit) (own []string, apis []page.API) {
+	within := func(list []string) []string {
+		return slices.DeleteFunc(slices.Clone(v.Request.Scope), func(s string) bool { return !slices.Contains(list, s) })
+	}
+	for _, api := range v.APIs {
+		apis = append(apis, page.API{Name: api.Name, Scopes: within(v.Client.ScopesAt(api))})
+	}
+	return within(v.Client.Scopes), apis
 }
 
 // loginHint is what the username field holds: what was typed just now, the

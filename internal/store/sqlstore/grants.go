@@ -23,6 +23,7 @@ type grantBody struct {
 	SID          string                       `json:"sid,omitempty"`
 	Interaction  string                       `json:"interaction,omitempty"`
 	Scope        []string                     `json:"scope,omitempty"`
+	Resources    []store.GrantedResource      `json:"resources,omitempty"`
 	Proofs       []store.Proof                `json:"proofs,omitempty"`
 	RequestedACR []string                     `json:"requested_acr,omitempty"`
 	UserInfo     map[string]oidc.ClaimRequest `json:"userinfo,omitempty"`
@@ -46,13 +47,14 @@ func (r *granted) fields() []any {
 func (r *granted) get() (*store.Grant, *store.User) {
 	g, b := &r.grant, &r.body
 	g.SID, g.Interaction, g.Scope, g.Proofs = b.SID, b.Interaction, b.Scope, b.Proofs
+	g.Resources = b.Resources
 	g.RequestedACR, g.UserInfo, g.IDToken, g.Nonce = b.RequestedACR, b.UserInfo, b.IDToken, b.Nonce
 	return g, &r.user
 }
 
 func createGrant(g *store.Grant) step {
 	b := grantBody{
-		SID: g.SID, Interaction: g.Interaction, Scope: g.Scope,
+		SID: g.SID, Interaction: g.Interaction, Scope: g.Scope, Resources: g.Resources,
 		RequestedACR: g.RequestedACR, UserInfo: g.UserInfo, IDToken: g.IDToken, Nonce: g.Nonce,
 	}
 	for _, p := range g.Proofs {

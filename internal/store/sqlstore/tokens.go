@@ -40,9 +40,12 @@ func (s *Store) RedeemCode(ctx context.Context, id string, secretHash []byte, no
 }
 
 func createTokens(t store.Tokens) step {
-	a := t.Access
-	steps := []step{exec(`INSERT INTO access_tokens (id, secret_hash, grant_id, scope, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-		a.ID, a.SecretHash, a.GrantID, asJSON(a.Scope), ms(a.CreatedAt), ms(a.ExpiresAt))}
+	a, resource := t.Access, ""
+	if a.Resource != nil {
+		resource = a.Resource.ID
+	}
+	steps := []step{exec(`INSERT INTO access_tokens (id, secret_hash, grant_id, resource_id, scope, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		a.ID, a.SecretHash, a.GrantID, resource, asJSON(a.Scope), ms(a.CreatedAt), ms(a.ExpiresAt))}
 	if r := t.Refresh; r != nil {
 		until := max(ms(a.ExpiresAt), ms(r.ExpiresAt))
 		steps = append(steps, exec(`INSERT INTO refresh_tokens (id, secret_hash, grant_id, scope, created_at, expires_at, used_at, successor, retried, needed_until)
@@ -55,10 +58,10 @@ func createTokens(t store.Tokens) step {
 // AccessToken implements store.GrantStore.
 func (s *Store) AccessToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*store.AccessToken, *store.Grant, *store.User, error) {
 	a, of := &store.AccessToken{}, &granted{}
-	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, t.scope, t.created_at, t.expires_at, `+grantColumns+`
-		FROM access_tokens t JOIN grants g ON g.id = t.grant_id`+ofGrant+`
-		WHERE t.id = $1 AND t.secret_hash = $3 AND t.expires_at > $2 AND`+live,
-		[]any{id, ms(now), secretHash}, append([]any{&a.ID, &a.SecretHash, &a.GrantID, fromJSON{&a.Scope},
+	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, r.body, t.scope, t.created_at, t.expires_at, `+grantColumns+`
+		FROM access_tokens t LEFT JOIN resources r ON r.id = t.resource_id JOIN grants g ON g.id = t.grant_id`+ofGrant+`
+		WHERE t.id = $1 AND t.secret_hash = $3 AND t.expires_at > $2 AND (t.resource_id = '' OR r.id IS NOT NULL) AND`+live,
+		[]any{id, ms(now), secretHash}, append([]any{&a.ID, &a.SecretHash, &a.GrantID, fromJSON{&a.Resource}, fromJSON{&a.Scope},
 			at{&a.CreatedAt}, at{&a.ExpiresAt}}, of.fields()...)...)
 	if err != nil {
 		return nil, nil, nil, err

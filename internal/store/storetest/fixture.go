@@ -76,7 +76,7 @@ func (w *world) finish(v visit, offline bool) store.Finish {
 	_, hash := store.NewSecret()
 	g := &store.Grant{
 		ID: store.NewID(), ClientID: "shop", UserID: v.user.ID, UserEpoch: v.session.UserEpoch, SessionID: v.session.ID,
-		SID: "sid", Interaction: v.interaction.ID, Scope: []string{"openid"}, Offline: offline, Proofs: v.session.Proofs,
+		SID: "sid", Interaction: v.interaction.ID, Scope: []string{"openid"}, Resources: []store.GrantedResource{{ID: "r", URI: "https://api.example"}}, Offline: offline, Proofs: v.session.Proofs,
 		RequestedACR: []string{"phr"}, UserInfo: map[string]oidc.ClaimRequest{"email": {Essential: true}},
 		Nonce: "nonce", CreatedAt: w.now,
 	}

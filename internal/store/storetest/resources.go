@@ -57,14 +57,26 @@ func removeResourceLeavesNoHeir(w *world) {
 	w.must(w.CreateClient(w.ctx, &oidc.Client{ID: "worker"}))
 	r, other := w.resource("https://api.example"), w.resource("https://other.example")
 	t, kept := w.clientToken("worker", r), w.clientToken("worker", other)
+	f := w.finished(w.visit(w.user()), false)
+	users := w.tokens(f.Grant.ID)
+	users.Access.Resource = r
+	w.must(w.redeem(f, users))
+	a, _, _, err := w.AccessToken(w.ctx, users.Access.ID, users.Access.SecretHash, w.now)
+	w.must(err)
+	if !reflect.DeepEqual(a, users.Access) {
+		w.Errorf("got %+v, want %+v", a, users.Access)
+	}
 	w.must(w.IssueClientToken(w.ctx, t))
 	w.must(w.IssueClientToken(w.ctx, kept))
 	w.must(w.RemoveResource(w.ctx, r.URI))
 	w.is("again", w.RemoveResource(w.ctx, r.URI), store.ErrNotFound)
 	w.is("token", w.clientTokenErr(t), store.ErrNotFound)
+	w.is("a user's token", w.accessErr(users), store.ErrNotFound)
 	w.is("a new token", w.IssueClientToken(w.ctx, w.clientToken("worker", r)), store.ErrNotFound)
 	w.resource(r.URI)
 	w.is("token, with an heir", w.clientTokenErr(t), store.ErrNotFound)
+	w.is("a user's token, with an heir", w.accessErr(users), store.ErrNotFound)
+	w.is("the user's other tokens", w.refreshErr(users), nil)
 	w.is("a new token, with an heir", w.IssueClientToken(w.ctx, w.clientToken("worker", r)), store.ErrNotFound)
 	w.is("another API's token", w.clientTokenErr(kept), nil)
 }

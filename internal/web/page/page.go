@@ -98,8 +98,15 @@ type SaveCodes struct {
 type Consent struct {
 	Frame
 	Scopes       []string // one without a sentence of its own is shown as it is
+	APIs         []API    // where it wants to act for the user
 	RedirectHost string   // where the answer goes
 	Remember     bool     // the answer holds for next time
+}
+
+// API is an application that the client wants to use for the user.
+type API struct {
+	Name   string
+	Scopes []string // shown as they are
 }
 
 // FormPost sends an authorization response to the application (OAuth 2.0 Form
