@@ -26,7 +26,7 @@ func (r *running) health() http.Handler {
 		case r.draining.Load():
 			problem = "draining"
 		default:
-			if err := r.ready(ctx); err != nil {
+			if err := r.readyWithin(ctx); err != nil {
 				r.log.Error("not ready", "error", err)
 				problem = notReady(err)
 			}
@@ -34,6 +34,18 @@ func (r *running) health() http.Handler {
 		answerHealth(w, problem)
 	})
 	return mux
+}
+
+// readyWithin does not wait longer than ctx lives, whatever the database does.
+func (r *running) readyWithin(ctx context.Context) error {
+	answer := make(chan error, 1)
+	go func() { answer <- r.ready(ctx) }()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // notReady says no more than what to look at; the log has the rest.

@@ -72,7 +72,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return err
 	}
 	r := &running{
-		handler: server, tls: tlsConfig, log: log, drain: s.DrainTimeout,
+		handler: server, tls: tlsConfig, log: log, drain: s.DrainTimeout, waits: usualWaits(),
 		failed: server.Failed(), why: server.Err,
 		ready: server.Ready,
 	}
@@ -89,6 +89,7 @@ type running struct {
 	tls     *tls.Config // nil: plain
 	log     *slog.Logger
 	drain   time.Duration // how long requests may take to end
+	waits   waits
 	// failed is closed when the store can write no more, and why says why.
 	failed <-chan struct{}
 	why    func() error
@@ -149,11 +150,24 @@ func (r *running) shutdown(public *http.Server) error {
 	return nil
 }
 
+// waits are how long the server waits for a peer: for a request's header, for all
+// of it, until the answer is taken, and for the next request.
+type waits struct{ header, request, answer, next time.Duration }
+
+func usualWaits() waits {
+	return waits{header: 5 * time.Second, request: 15 * time.Second, answer: 30 * time.Second, next: 2 * time.Minute}
+}
+
+// mostStreams is how many requests one HTTP/2 connection may have under way: more
+// than a browser's page needs.
+const mostStreams = 100
+
 // httpServer bounds what a slow or talkative peer can cost.
 func (r *running) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: h, ReadHeaderTimeout: r.waits.header, ReadTimeout: r.waits.request,
+		WriteTimeout: r.waits.answer, IdleTimeout: r.waits.next, MaxHeaderBytes: 32 << 10,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: mostStreams},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
 }
