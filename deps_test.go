@@ -20,6 +20,8 @@ const module = "github.com/sallyport-id/sallyport"
 // allowedImports is the architecture: which of our packages a package may
 // import, itself excepted. The arrows go down; "." is package sallyport.
 var allowedImports = map[string][]string{
+	"bench": {"internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
+
 	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc", "rp"},
 
 	".": {"internal/web", "internal/web/page", "internal/admin", "internal/flow", "internal/token", "internal/policy",
