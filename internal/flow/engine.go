@@ -169,12 +169,20 @@ func (e *Engine) fill(ctx context.Context, v *Visit, s *store.Session) (err erro
 	if v.Authenticators, err = e.Store.Authenticators(ctx, s.UserID); err != nil {
 		return fmt.Errorf("load authenticators: %w", err)
 	}
-	v.Consent, err = e.Store.Consent(ctx, s.UserID, v.Client.ID)
+	if v.needsConsent() {
+		v.Consent, err = e.Store.Consent(ctx, s.UserID, v.Client.ID)
+	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("load consent: %w", err)
 	}
 	v.HintedElsewhere = v.Request.LoginHint != "" && !names(v.Request.LoginHint, v.User)
 	return nil
+}
+
+// needsConsent reports whether a remembered consent can matter: not where nobody is
+// asked for one.
+func (v *Visit) needsConsent() bool {
+	return !v.Client.SkipConsent || v.Request.Prompt.Consent || v.Progress.ConsentBy != ""
 }
 
 // names reports whether a login hint names the user.
