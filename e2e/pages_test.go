@@ -28,6 +28,7 @@ func TestPages(t *testing.T) {
 			w.fresh(newBrowser(t, language)).enroll(d)
 			w.fresh(newBrowser(t, language)).refuse(d)
 			w.fresh(newBrowser(t, language)).mistakes(d)
+			w.fresh(newBrowser(t, language)).invitation(install(t))
 			if len(w.titles) < 8 {
 				t.Errorf("the walk saw %d titles, want more", len(w.titles))
 			}
@@ -115,6 +116,24 @@ func (w *walk) mistakes(d *dev) {
 	w.look("error-not-found")
 	w.mustStatus(w.open(d.Issuer+"/interaction/01k5"), 410)
 	w.look("error-other-browser")
+}
+
+func (w *walk) invitation(in *installation) {
+	link := in.link("user", "add", "sora")
+	w.open(link)
+	w.look("invitation")
+	w.choose("sora1234")
+	w.look("invitation-error")
+	w.choose("quiet lantern otter")
+	w.look("enroll-invited")
+	w.code(totp(w.t, w.textOf("dd code"), 0))
+	w.look("save-codes-invited")
+	w.save()
+	w.look("welcome")
+	w.mustStatus(w.open(link), 410)
+	w.look("error-invitation")
+	w.open(in.link("user", "reset", "sora", "--keep-password", "--yes"))
+	w.look("invitation-again")
 }
 
 // with is an address with other query parameters.
