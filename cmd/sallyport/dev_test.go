@@ -93,7 +93,7 @@ var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^
 // fill posts the form with the action.
 func (p *person) fill(at *http.Response, body, action string, typed ...string) (*http.Response, string) {
 	p.t.Helper()
-	path := regexp.MustCompile(`action="(/interaction/[^"]*/` + action + `)"`).FindStringSubmatch(body)
+	path := regexp.MustCompile(`action="(/(?:interaction|invitation)/[^"]*/` + action + `)"`).FindStringSubmatch(body)
 	if path == nil {
 		p.t.Fatalf("no form for %s at %s (%d):\n%s", action, at.Request.URL, at.StatusCode, body)
 	}

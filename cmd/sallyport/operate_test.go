@@ -81,3 +81,38 @@ func TestPasswordIsOneLine(t *testing.T) {
 		}
 	}
 }
+
+// TestRule17FirstAccountIsAnInvitation: a new installation has no page that makes
+// an account and no account; the first one is a link that the command prints.
+func TestRule17FirstAccountIsAnInvitation(t *testing.T) {
+	t.Parallel()
+	s, config := installed(t)
+	log := &lockedBuffer{}
+	serving(t, s, log)
+	var in admin.Invitation
+	err := (configFlag{config}).operate(func(ctx context.Context, db *sqlstore.Store, a *admin.Admin) error {
+		if users, err := db.Users(ctx, "", 1); err != nil || len(users) != 0 {
+			t.Errorf("a new installation has users: %v, %v", users, err)
+		}
+		var err error
+		_, in, err = a.InviteUser(ctx, admin.NewUser{Login: "mina"})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPerson(t, "en")
+	for _, path := range []string{"/register", "/signup", "/setup", "/admin", "/invitation", "/invitation/"} {
+		if at, _ := p.do("GET", s.Issuer+path, nil); at.StatusCode != 404 && at.StatusCode != 410 {
+			t.Errorf("%s: got %d, want no such page", path, at.StatusCode)
+		}
+	}
+	at, body := p.do("GET", in.URL, nil)
+	if at, body = p.fill(at, body, "password", "password", "lantern-otter-vowel-41", "again", "lantern-otter-vowel-41"); !strings.Contains(body, `/enroll"`) {
+		t.Errorf("with the invitation: got %d, want enrolment\n%s", at.StatusCode, body)
+	}
+	_, secret, _ := strings.Cut(in.URL, ".")
+	if strings.Contains(log.String(), secret) {
+		t.Errorf("the log has the invitation")
+	}
+}
