@@ -334,6 +334,9 @@ func TestRule1ResetKeepsThePassword(t *testing.T) {
 	v = b.choose(b.get(path), "a guess at the password").mustStep("invitation", 422)
 	v = b.choose(v, r.mina.password).mustStep("enroll", 200)
 	secret := shownKey(t, v)
+	if !strings.Contains(v.body, "the old one no longer works") {
+		t.Errorf("the page does not say that the old authenticator is no more\n%s", v.body)
+	}
 	b.answer(v, "enroll", "code", r.code(secret, 0)).mustStep("save_codes", 200)
 	b.get(path).mustBeNoInvitation()
 	r.mustSignInWithBoth(r.mina, secret)
@@ -511,6 +514,9 @@ func TestInvitationIsNotLogged(t *testing.T) {
 	r := newRig(t, func(c *sallyport.Config) { c.Log = slog.New(slog.NewJSONHandler(log, nil)) })
 	in := r.invite("sora")
 	_, secret, _ := strings.Cut(in.path, ".")
+	if got := r.browser().get(in.path).header.Get("Referrer-Policy"); got != "strict-origin" {
+		t.Errorf("Referrer-Policy: got %q, and a proxy logs the link as the referrer of the style sheet", got)
+	}
 	r.browser().setUp(in)
 	for _, path := range []string{in.path, in.path + "/", in.path + "/password", "/" + in.path, "/x" + in.path, strings.Replace(in.path, "invitation", "Invitation", 1), "/%69nvitation" + strings.TrimPrefix(in.path, "/invitation")} {
 		r.browser().get(path)

@@ -17,7 +17,7 @@ import (
 // Lifetimes of what the flow makes.
 const (
 	interactionTTL = 10 * time.Minute
-	invitedTTL     = time.Hour // an app may have to be found and installed first
+	invitedTTL     = 30 * time.Minute // an app may have to be found and installed first
 	codeTTL        = 60 * time.Second
 	touchEvery     = 5 * time.Minute
 )

@@ -19,7 +19,10 @@ const invitationPath = "/invitation/"
 // does not say whether it ever was one.
 func noInvitation() error { return shown(http.StatusGone, "invitation", "") }
 
-func (s *server) invitation(r *http.Request) (*flow.Invitation, error) {
+// invitation loads the one of the path. The link is not told as the referrer of what
+// the page asks for: proxies log that.
+func (s *server) invitation(w http.ResponseWriter, r *http.Request) (*flow.Invitation, error) {
+	w.Header().Set("Referrer-Policy", "strict-origin")
 	if wait := s.pageRate.take(s.address(r)); wait > 0 {
 		return nil, tooMany(wait)
 	}
@@ -33,7 +36,7 @@ func (s *server) invitation(r *http.Request) (*flow.Invitation, error) {
 // showInvitation asks for the password. It consumes nothing: what scans mail opens
 // links, too.
 func (s *server) showInvitation(w http.ResponseWriter, r *http.Request) error {
-	in, err := s.invitation(r)
+	in, err := s.invitation(w, r)
 	if err != nil {
 		return err
 	}
@@ -59,7 +62,7 @@ func (s *server) renderInvitation(w http.ResponseWriter, r *http.Request, in *fl
 // answerInvitation takes the password and goes on to the second factor, which
 // spends the invitation.
 func (s *server) answerInvitation(w http.ResponseWriter, r *http.Request) error {
-	in, err := s.invitation(r)
+	in, err := s.invitation(w, r)
 	if err != nil {
 		return err
 	}

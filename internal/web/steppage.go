@@ -130,7 +130,8 @@ func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.
 	if err != nil {
 		return page.Enroll{}, fmt.Errorf("draw qr code: %w", err)
 	}
-	return page.Enroll{Frame: f, QR: template.HTML(qr), Key: authn.FormatTOTPKey(secret), Issuer: issuer}, nil // our own SVG
+	again := v.Invited() && v.Progress.Invited.OldHash != ""
+	return page.Enroll{Frame: f, QR: template.HTML(qr), Key: authn.FormatTOTPKey(secret), Issuer: issuer, Reset: again}, nil // our own SVG
 }
 
 func host(uri string) string {

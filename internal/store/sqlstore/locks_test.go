@@ -86,6 +86,10 @@ func (f lockFixture) remove(ctx context.Context) error  { return f.RemoveUser(ct
 func (f lockFixture) revoke(ctx context.Context) error {
 	return f.RevokeUser(ctx, f.user.ID, "", f.now)
 }
+func (f lockFixture) reset(ctx context.Context) error {
+	l := &store.Link{ID: store.NewID(), SecretHash: []byte("l"), UserID: f.user.ID, Purpose: store.LinkInvitation, ExpiresAt: f.now.Add(time.Hour)}
+	return f.ResetUser(ctx, l, false, f.now)
+}
 func (f lockFixture) end(ctx context.Context) error { return f.EndSession(ctx, f.session.ID, f.now) }
 
 // lockOrder is the first part of the order of locks.
@@ -104,6 +108,7 @@ func TestLocksInOrder(t *testing.T) {
 		"EnrollFirst":          {lockFixture.enroll, []string{"users", "authenticators", "sessions", "interactions"}},
 		"ReplaceRecoveryCodes": {lockFixture.replace, []string{"authenticators"}},
 		"RemoveUser":           {lockFixture.remove, []string{"users", "authenticators", "sessions"}},
+		"ResetUser":            {lockFixture.reset, []string{"users", "authenticators", "sessions"}},
 		"DisableUser":          {lockFixture.disable, []string{"users", "sessions"}},
 		"RevokeUser":           {lockFixture.revoke, []string{"users", "sessions"}},
 		"EndSession":           {lockFixture.end, []string{"sessions"}},
