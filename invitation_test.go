@@ -382,7 +382,7 @@ func TestInvitationEnds(t *testing.T) {
 	for name, end := range map[string]func(*rig, invited) error{
 		"disabled": func(r *rig, in invited) error { return r.Admin().DisableUser(r.t.Context(), in.id) },
 		"removed":  func(r *rig, in invited) error { return r.Admin().RemoveUser(r.t.Context(), in.id) },
-		"expired":  func(r *rig, _ invited) error { r.clock.advance(30 * time.Minute); return nil },
+		"expired":  func(r *rig, _ invited) error { r.clock.advance(15 * time.Minute); return nil },
 		"replaced": func(r *rig, in invited) error {
 			_, err := r.Admin().InviteAgain(r.t.Context(), r.user(in.login))
 			return err
