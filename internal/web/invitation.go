@@ -92,6 +92,9 @@ func (s *server) beginInvited(r *http.Request, in *flow.Invitation, form url.Val
 		}
 		return s.Flow.ChoosePassword(r.Context(), in, password, browserHash)
 	}
+	if wait := s.guessRate.full(s.address(r)); wait > 0 {
+		return "", tooMany(wait)
+	}
 	proven, err := s.Checker.CheckPassword(r.Context(), authn.PasswordAttempt{Login: in.User.Login, Password: password})
 	if err != nil {
 		return "", err
@@ -113,9 +116,11 @@ func (s *server) invitationRefused(w http.ResponseWriter, r *http.Request, in *f
 	case errors.As(err, &field):
 		return s.renderInvitation(w, r, in, http.StatusUnprocessableEntity, field.key, nil)
 	case errors.Is(err, authn.ErrCredentials):
+		s.guessRate.take(s.address(r))
 		s.auditInvited(r, in, "login.password.failed")
 		return s.renderInvitation(w, r, in, http.StatusUnprocessableEntity, "error.credentials", nil)
 	case errors.As(err, &throttled):
+		s.guessRate.take(s.address(r))
 		s.auditInvited(r, in, "login.throttled")
 		key, args := s.throttled(w, throttled)
 		return s.renderInvitation(w, r, in, http.StatusTooManyRequests, key, args)
