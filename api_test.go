@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store"
 )
 
 // clientToken is a client's own token.
@@ -297,7 +298,7 @@ func TestRevocation(t *testing.T) {
 	own := r.clientToken("worker").Access
 	r.revoke("worker", own)
 	mustBeInactive(t, "revoked", r.introspect("orders", own))
-	events, err := r.Store().Events(t.Context(), 20)
+	events, err := r.Store().Events(t.Context(), store.EventQuery{Limit: 20})
 	r.must(err)
 	seen := map[string]int{}
 	for _, e := range events {

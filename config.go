@@ -48,6 +48,10 @@ type Config struct {
 	// issuer says the host and scheme. Empty: every request is its peer's.
 	TrustedProxies []netip.Prefix
 
+	// AuditKeep is how long an event stays in the audit log: DefaultAuditKeep if 0,
+	// for ever if negative.
+	AuditKeep time.Duration
+
 	// InsecureHTTPIssuer allows an http issuer that is not on a loopback host:
 	// passwords, codes and cookies can then be read on the way.
 	InsecureHTTPIssuer bool
@@ -59,6 +63,12 @@ type Config struct {
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
+
+// How long the audit log keeps an event.
+const (
+	DefaultAuditKeep = 400 * 24 * time.Hour
+	AuditKeepAll     = -1 * time.Nanosecond
+)
 
 // SecondFactor says for whom a second factor is required.
 type SecondFactor string
@@ -106,6 +116,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.KeyRotation == 0 {
 		c.KeyRotation = keys.DefaultPeriod
+	}
+	if c.AuditKeep == 0 {
+		c.AuditKeep = DefaultAuditKeep
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

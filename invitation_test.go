@@ -298,7 +298,7 @@ func TestRule1ResetIsAnInvitation(t *testing.T) {
 	again.recover(v, old.recovery[0]).mustStep("second_factor", 422)
 	r.mustSignInWithBoth(old, secret)
 	types := map[string]bool{}
-	events, err := r.Store().Events(t.Context(), 100)
+	events, err := r.Store().Events(t.Context(), store.EventQuery{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -525,7 +525,7 @@ func TestInvitationIsNotLogged(t *testing.T) {
 	if strings.Contains(log.String(), secret) {
 		t.Errorf("the log has the secret of the invitation:\n%s", log.String())
 	}
-	events, err := r.Store().Events(t.Context(), 1000)
+	events, err := r.Store().Events(t.Context(), store.EventQuery{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

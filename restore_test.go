@@ -193,7 +193,7 @@ func (r *rig) signInAnew(t *testing.T, l life) {
 	if err != nil || len(clients) != len(r.secret) {
 		r.t.Errorf("got %d clients %v, want %d", len(clients), err, len(r.secret))
 	}
-	events, err := r.Store().Events(r.t.Context(), 1000)
+	events, err := r.Store().Events(r.t.Context(), store.EventQuery{Limit: 1000})
 	found := 0
 	for _, e := range events {
 		if e.Type == "database.restored" {

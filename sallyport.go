@@ -153,11 +153,18 @@ func every(ctx context.Context, interval time.Duration, do func(context.Context)
 	}
 }
 
-// sweep deletes expired rows.
+// sweep deletes expired rows and old events.
 func (s *Server) sweep(ctx context.Context) {
-	if err := s.store.Sweep(ctx, s.config.Now()); err != nil && ctx.Err() == nil {
+	if err := s.sweepOnce(ctx, s.config.Now()); err != nil && ctx.Err() == nil {
 		s.config.Log.ErrorContext(ctx, "sweep failed", "error", err)
 	}
+}
+
+func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
+	if err := s.store.Sweep(ctx, now); err != nil || s.config.AuditKeep < 0 {
+		return err
+	}
+	return s.store.ForgetEvents(ctx, now.Add(-s.config.AuditKeep))
 }
 
 // Close stops what New started and closes the database. Requests under way

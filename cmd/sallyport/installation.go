@@ -70,12 +70,17 @@ func (c configFlag) openInstallation(ctx context.Context) (*sqlstore.Store, *adm
 	}, nil
 }
 
-// operator is who runs the command, as the system knows it.
+// operator is who runs the command, as the system knows it and, if sudo tells, who
+// that was before. The second is a hint and no proof.
 func operator() string {
+	name := "uid " + strconv.Itoa(os.Getuid())
 	if u, err := user.Current(); err == nil {
-		return u.Username
+		name = u.Username
 	}
-	return "uid " + strconv.Itoa(os.Getuid())
+	if by := os.Getenv("SUDO_USER"); by != "" && by != name && len(by) <= 64 {
+		name += " (sudo: " + by + ")"
+	}
+	return name
 }
 
 // openKeyFile reads the master keys.

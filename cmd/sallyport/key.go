@@ -98,7 +98,7 @@ func (c *keyRotateCmd) Run() error {
 			return err
 		}
 		now := func() time.Time { return at.UTC().Truncate(time.Millisecond) } // as it is kept
-		made, err := c.rotate(ctx, &keys.Keeper{Store: db, Sealer: sealer, Plan: keys.NewPlan(s.KeyRotation, s.SessionTTL), Now: now})
+		made, err := c.rotate(ctx, &keys.Keeper{Store: db, Sealer: sealer, Plan: keys.NewPlan(s.KeyRotation, s.SessionTTL), Operator: operator(), Now: now})
 		if len(made) == 0 {
 			return err
 		}

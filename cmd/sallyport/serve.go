@@ -36,11 +36,15 @@ func (c *serveCmd) Run() error {
 
 // serverConfig is the part of the settings that the server itself needs.
 func (s *settings) serverConfig(database string, masters []keys.MasterKey, log *slog.Logger) sallyport.Config {
+	auditKeep := s.AuditKeep
+	if auditKeep == 0 {
+		auditKeep = sallyport.AuditKeepAll
+	}
 	c := sallyport.Config{
 		Issuer: s.Issuer, InsecureHTTPIssuer: s.InsecureHTTPIssuer, TrustedProxies: s.TrustedProxies,
 		Database: database, MasterKey: masters[0],
 		SecondFactor: sallyport.SecondFactor(s.SecondFactor), SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL,
-		KeyRotation: s.KeyRotation, Log: log,
+		KeyRotation: s.KeyRotation, AuditKeep: auditKeep, Log: log,
 	}
 	for _, old := range masters[1:] {
 		c.OldMasterKeys = append(c.OldMasterKeys, old)

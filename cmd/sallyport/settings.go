@@ -40,6 +40,7 @@ type settings struct {
 	SessionIdle          time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
 	SessionTTL           time.Duration `yaml:"session_ttl" help:"Ends every session."`
 	KeyRotation          time.Duration `yaml:"key_rotation" help:"How long a signing key signs before the next one does: at least 96h, or negative for never. The next key is published two days before."`
+	AuditKeep            time.Duration `yaml:"audit_keep" help:"How long the audit log keeps an event, in hours: 9600h is 400 days. 0 keeps everything; else at least 24h."`
 	LogLevel             slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
 	DrainTimeout         time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
 	InsecureHTTPIssuer   bool          `yaml:"insecure_http_issuer" help:"Allow an http issuer that is not on this machine. Passwords, codes and cookies can then be read on the way. For closed test networks."`
@@ -51,7 +52,8 @@ func defaultSettings() settings {
 		Listen: "127.0.0.1:9000", PrivateListen: "127.0.0.1:9001",
 		Database: "sallyport.db", KeyFile: "master.key",
 		SecondFactor: string(sallyport.SecondFactorRequired),
-		SessionIdle:  time.Hour, SessionTTL: 24 * time.Hour, KeyRotation: keys.DefaultPeriod, DrainTimeout: 20 * time.Second,
+		SessionIdle:  time.Hour, SessionTTL: 24 * time.Hour, KeyRotation: keys.DefaultPeriod, AuditKeep: sallyport.DefaultAuditKeep,
+		DrainTimeout: 20 * time.Second,
 	}
 }
 
@@ -207,6 +209,8 @@ func (s *settings) checkSessions() error {
 		return fmt.Errorf("second_factor is %q, and must be required or optional", s.SecondFactor)
 	case s.SessionIdle <= 0 || s.SessionTTL <= 0 || s.DrainTimeout <= 0:
 		return errors.New("session_idle, session_ttl and drain_timeout must be more than 0")
+	case s.AuditKeep < 0 || s.AuditKeep > 0 && s.AuditKeep < 24*time.Hour:
+		return errors.New("audit_keep must be 24h or more, or 0 to keep everything")
 	}
 	return nil
 }

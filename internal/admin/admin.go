@@ -26,7 +26,8 @@ type Admin struct {
 	Sealer *keys.Sealer
 	// Issuer is the server's public URL, which links begin with.
 	Issuer string
-	// Operator is who acts, for the invitations that are made; "" if unknown.
+	// Operator is who acts, for the audit log and the invitations that are made; ""
+	// for a program that does it itself.
 	Operator string
 	Now      func() time.Time
 }
@@ -55,7 +56,7 @@ func (a *Admin) AddUser(ctx context.Context, n NewUser) (*store.User, error) {
 		return nil, fmt.Errorf("hash password: %w", err)
 	}
 	u.MayEnroll = true
-	return u, a.Store.CreateUser(ctx, u, a.event("user.created", u.ID, ""))
+	return u, a.Store.CreateUser(ctx, u, a.event(store.EventUserCreated, u.ID, ""))
 }
 
 // newUser is the person, with nothing to sign in with.
@@ -77,16 +78,20 @@ func (a *Admin) AddTOTP(ctx context.Context, userID string) (secret []byte, code
 	if totp.Secret, err = a.Sealer.Seal(secret, authn.SecretPlace(totp.ID, userID)); err != nil {
 		return nil, nil, fmt.Errorf("seal totp secret: %w", err)
 	}
-	if err := a.Store.CreateAuthenticator(ctx, totp, nil, a.event("authenticator.added", userID, totp.ID)); err != nil {
+	if err := a.Store.CreateAuthenticator(ctx, totp, nil, a.event(store.EventAuthenticatorAdded, userID, totp.ID)); err != nil {
 		return nil, nil, fmt.Errorf("add totp: %w", err)
 	}
 	codes, set, hashes, err := a.Hasher.NewRecoverySet(ctx, userID, a.Now())
 	if err != nil {
 		return nil, nil, err
 	}
-	return secret, codes, a.Store.ReplaceRecoveryCodes(ctx, set, hashes, a.event("recovery.replaced", userID, set.ID))
+	return secret, codes, a.Store.ReplaceRecoveryCodes(ctx, set, hashes, a.event(store.EventRecoveryReplaced, userID, set.ID))
 }
 
 func (a *Admin) event(kind, userID, detail string) store.Event {
-	return store.Event{At: a.Now(), Type: kind, UserID: userID, Detail: detail}
+	return store.Event{At: a.Now(), Type: kind, UserID: userID, Actor: a.Operator, Detail: detail}
+}
+
+func (a *Admin) clientEvent(kind, clientID, detail string) store.Event {
+	return store.Event{At: a.Now(), Type: kind, ClientID: clientID, Actor: a.Operator, Detail: detail}
 }

@@ -160,7 +160,7 @@ func TestAllow(t *testing.T) {
 	if err := a.RemoveResource(t.Context(), uri); err != nil {
 		t.Fatal(err)
 	}
-	if events, err := db.Events(t.Context(), 1); err != nil || events[0].Type != "resource.removed" || events[0].Detail != uri {
+	if events, err := db.Events(t.Context(), store.EventQuery{Limit: 1}); err != nil || events[0].Type != "resource.removed" || events[0].Detail != uri {
 		t.Errorf("got %+v, %v", events, err)
 	}
 }

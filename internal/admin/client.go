@@ -19,7 +19,7 @@ func (a *Admin) AddClient(ctx context.Context, c *oidc.Client) (secret string, e
 	if err := c.Validate(); err != nil {
 		return "", fmt.Errorf("client %q: %w", c.ID, err)
 	}
-	return secret, a.Store.CreateClient(ctx, c, store.Event{At: a.Now(), Type: "client.created", ClientID: c.ID, Detail: c.Preset})
+	return secret, a.Store.CreateClient(ctx, c, a.clientEvent(store.EventClientCreated, c.ID, c.Preset))
 }
 
 // RotateSecret gives a client a new secret and returns it; it is not shown again.
@@ -44,7 +44,7 @@ func (a *Admin) RotateSecret(ctx context.Context, id string, keepOld bool) (secr
 	if keepOld {
 		detail = "the old one stays"
 	}
-	return secret, a.Store.UpdateClient(ctx, c, store.Event{At: a.Now(), Type: "client.secret.rotated", ClientID: id, Detail: detail})
+	return secret, a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientSecretRotated, id, detail))
 }
 
 // EndOldSecrets ends all secrets of a client but its newest.
@@ -57,12 +57,12 @@ func (a *Admin) EndOldSecrets(ctx context.Context, id string) error {
 		return fmt.Errorf("client %q has no old secret", id)
 	}
 	c.SecretHashes = c.SecretHashes[:1]
-	return a.Store.UpdateClient(ctx, c, store.Event{At: a.Now(), Type: "client.secret.ended", ClientID: id})
+	return a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientSecretEnded, id, ""))
 }
 
 // RemoveClient forgets a client and ends what was issued to it.
 func (a *Admin) RemoveClient(ctx context.Context, id string) error {
-	err := a.Store.RemoveClient(ctx, id, a.Now(), store.Event{At: a.Now(), Type: "client.removed", ClientID: id})
+	err := a.Store.RemoveClient(ctx, id, a.Now(), a.clientEvent(store.EventClientRemoved, id, ""))
 	if err != nil {
 		return fmt.Errorf("client %q: %w", id, err)
 	}

@@ -38,7 +38,7 @@ func (a *Admin) InviteUser(ctx context.Context, n NewUser) (*store.User, Invitat
 		return nil, Invitation{}, err
 	}
 	l, in := a.newInvitation(u.ID)
-	err = a.Store.InviteUser(ctx, u, l, a.event("user.created", u.ID, ""), a.event("invitation.made", u.ID, l.ID))
+	err = a.Store.InviteUser(ctx, u, l, a.event(store.EventUserCreated, u.ID, ""), a.event(store.EventInvitationMade, u.ID, l.ID))
 	return u, in, err
 }
 
@@ -49,7 +49,7 @@ func (a *Admin) InviteAgain(ctx context.Context, u *store.User) (Invitation, err
 		return Invitation{}, ErrDisabled
 	}
 	l, in := a.newInvitation(u.ID)
-	err := a.Store.InviteAgain(ctx, l, a.event("invitation.made", u.ID, l.ID))
+	err := a.Store.InviteAgain(ctx, l, a.event(store.EventInvitationMade, u.ID, l.ID))
 	if errors.Is(err, store.ErrUsed) {
 		return Invitation{}, ErrSetUp
 	}
@@ -67,12 +67,12 @@ func (a *Admin) ResetUser(ctx context.Context, u *store.User, keepPassword bool)
 	if keepPassword && u.PasswordHash == "" {
 		return Invitation{}, errors.New("has no password to keep")
 	}
-	kind := "user.reset"
+	kind := store.EventUserReset
 	if keepPassword {
-		kind = "user.reset.factors"
+		kind = store.EventUserResetFactors
 	}
 	l, in := a.newInvitation(u.ID)
-	err := a.Store.ResetUser(ctx, l, keepPassword, a.Now(), a.event(kind, u.ID, ""), a.event("invitation.made", u.ID, l.ID))
+	err := a.Store.ResetUser(ctx, l, keepPassword, a.Now(), a.event(kind, u.ID, ""), a.event(store.EventInvitationMade, u.ID, l.ID))
 	if err != nil {
 		return Invitation{}, fmt.Errorf("reset user: %w", err)
 	}

@@ -16,12 +16,12 @@ func (a *Admin) AddResource(ctx context.Context, r *oidc.Resource) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	return a.Store.CreateResource(ctx, r, store.Event{At: a.Now(), Type: "resource.created", Detail: r.URI})
+	return a.Store.CreateResource(ctx, r, a.event(store.EventResourceCreated, "", r.URI))
 }
 
 // RemoveResource forgets an API and ends the tokens for it.
 func (a *Admin) RemoveResource(ctx context.Context, uri string) error {
-	err := a.Store.RemoveResource(ctx, uri, store.Event{At: a.Now(), Type: "resource.removed", Detail: uri})
+	err := a.Store.RemoveResource(ctx, uri, a.event(store.EventResourceRemoved, "", uri))
 	if err != nil {
 		return fmt.Errorf("API %q: %w", uri, err)
 	}

@@ -13,7 +13,7 @@ import (
 // have been used until now is accepted again.
 func (a *Admin) AfterRestore(ctx context.Context, asOf string) (store.Restored, error) {
 	now := a.Now()
-	done, err := a.Store.AfterRestore(ctx, authn.LatestTOTPStep(now), now, store.Event{At: now, Type: "database.restored", Detail: asOf})
+	done, err := a.Store.AfterRestore(ctx, authn.LatestTOTPStep(now), now, a.event(store.EventDatabaseRestored, "", asOf))
 	if err != nil {
 		return done, fmt.Errorf("clean up after the restore: %w", err)
 	}

@@ -21,18 +21,18 @@ func (a *Admin) UserByLogin(ctx context.Context, login string) (*store.User, err
 // DisableUser ends everything that was issued to a user, who cannot sign in until
 // EnableUser. store.ErrNotFound if there is no such user; so for all that follow.
 func (a *Admin) DisableUser(ctx context.Context, id string) error {
-	return a.Store.DisableUser(ctx, id, a.Now(), a.event("user.disabled", id, ""))
+	return a.Store.DisableUser(ctx, id, a.Now(), a.event(store.EventUserDisabled, id, ""))
 }
 
 // EnableUser lets a user sign in again, with the authenticators of before.
 func (a *Admin) EnableUser(ctx context.Context, id string) error {
-	return a.Store.EnableUser(ctx, id, a.event("user.enabled", id, ""))
+	return a.Store.EnableUser(ctx, id, a.event(store.EventUserEnabled, id, ""))
 }
 
 // RemoveUser ends everything and forgets the person; neither login nor subject
 // are given to another.
 func (a *Admin) RemoveUser(ctx context.Context, id string) error {
-	if err := a.Store.RemoveUser(ctx, id, a.Now(), a.event("user.removed", id, "")); err != nil {
+	if err := a.Store.RemoveUser(ctx, id, a.Now(), a.event(store.EventUserRemoved, id, "")); err != nil {
 		return fmt.Errorf("remove user: %w", err)
 	}
 	return nil

@@ -30,6 +30,18 @@ type ThrottledError struct {
 
 func (e *ThrottledError) Error() string { return "authn: throttled" }
 
+// AttemptError is an error of a password attempt with the user whose login it was
+// for: for the audit log, and never for who attempted it.
+type AttemptError struct {
+	UserID string
+	Err    error
+}
+
+func (e *AttemptError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *AttemptError) Unwrap() error { return e.Err }
+
 // How many failures in a row are accepted before nothing is (NIST SP 800-63B-4
 // §3.2.2: at most 100). A password's sum over strangers and five known browsers.
 const (
@@ -77,8 +89,9 @@ type SignedIn struct {
 }
 
 // CheckPassword returns the user whose login and password these are.
-// ErrCredentials, a *ThrottledError or ErrBusy otherwise. An unknown, disabled
-// or passwordless user costs the same.
+// ErrCredentials, a *ThrottledError or ErrBusy otherwise, in an *AttemptError if
+// there is a user of that login. An unknown, disabled or passwordless user costs
+// the same.
 func (c *Checker) CheckPassword(ctx context.Context, a PasswordAttempt) (SignedIn, error) {
 	key, err := LoginKey(a.Login)
 	if err != nil {
@@ -88,6 +101,14 @@ func (c *Checker) CheckPassword(ctx context.Context, a PasswordAttempt) (SignedI
 	if err != nil {
 		return SignedIn{}, err
 	}
+	in, err := c.checkPassword(ctx, a, key, known, u)
+	if err != nil && u != nil {
+		err = &AttemptError{UserID: u.ID, Err: err}
+	}
+	return in, err
+}
+
+func (c *Checker) checkPassword(ctx context.Context, a PasswordAttempt, key, known string, u *store.User) (SignedIn, error) {
 	turn, err := c.Hasher.Turn(ctx, known != "")
 	if err != nil {
 		return SignedIn{}, err // before the count: it was no attempt, and a flood writes nothing

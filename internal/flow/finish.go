@@ -29,7 +29,7 @@ func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
 		Code:           code,
 		TouchSession:   !v.Request.Prompt.None && v.Now.Sub(v.Session.LastSeenAt) > touchEvery,
 		Now:            v.Now,
-		Events:         []store.Event{v.event("authorize.granted", strings.Join(v.Step.Evidence.AMR, " "))},
+		Events:         []store.Event{v.event(store.EventAuthorizeGranted, strings.Join(v.Step.Evidence.AMR, " "))},
 	}
 	if v.interaction != nil {
 		f.InteractionVersion = v.interaction.Version

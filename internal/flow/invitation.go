@@ -126,7 +126,7 @@ func (e *Engine) RecordInvited(ctx context.Context, v *Visit, step int64, settle
 	r := store.Redemption{
 		Invited: spent, Authenticator: made.totp, Recovery: made.recovery, CodeHashes: made.codeHashes,
 		Interaction: made.interaction, Settle: settle, Now: v.Now,
-		Events: []store.Event{v.event("invitation.redeemed", spent.Link), v.event("enroll.totp", "")},
+		Events: []store.Event{v.event(store.EventInvitationRedeemed, spent.Link), v.event(store.EventEnrollTOTP, "")},
 	}
 	spent.Spent, spent.OldHash, spent.NewHash, spent.LinkHash = true, "", "", nil
 	r.Interaction.Progress.Invited = &spent

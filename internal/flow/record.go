@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/keys"
@@ -20,7 +21,7 @@ type Cookie string
 func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, settle store.Settle, known *store.KnownBrowser) (Cookie, error) {
 	proof := v.proof(store.MethodPassword, u.ID, "")
 	if v.Session != nil && v.Session.UserID == u.ID {
-		add, cookie := v.addProof(proof, settle, "login.password")
+		add, cookie := v.addProof(proof, settle, store.EventLoginPassword)
 		add.KnownBrowser = known
 		return cookie.after(e.Store.AddProof(ctx, add), add)
 	}
@@ -29,13 +30,14 @@ func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, se
 		ID: store.NewID(), SecretHash: hash, UserID: u.ID, UserEpoch: u.Epoch, Proofs: []store.Proof{proof},
 		Version: 1, CreatedAt: v.Now, LastSeenAt: v.Now, ExpiresAt: v.Now.Add(e.SessionTTL),
 	}
-	replaces := ""
-	if v.Session != nil {
-		replaces = v.Session.ID
-	}
-	event := v.event("login.password", "")
+	replaces, event := "", v.event(store.EventLoginPassword, "")
 	event.UserID, event.Session = u.ID, s.ID
-	if err := e.Store.StartSession(ctx, s, replaces, v.Interaction, settle, known, event); err != nil {
+	events := []store.Event{event}
+	if v.Session != nil { // another user's
+		replaces = v.Session.ID
+		events = append(events, v.event(store.EventSessionReplaced, ""))
+	}
+	if err := e.Store.StartSession(ctx, s, replaces, v.Interaction, settle, known, events...); err != nil {
 		return "", fmt.Errorf("start session: %w", err)
 	}
 	return Cookie(s.ID + "." + secret), nil
@@ -44,14 +46,14 @@ func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, se
 // RecordTOTP accepts the step and records the proof. store.ErrUsed: the step,
 // or a later one, was accepted before (RFC 6238 §5.2).
 func (e *Engine) RecordTOTP(ctx context.Context, v *Visit, authenticator string, step int64, settle store.Settle) (Cookie, error) {
-	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, authenticator), settle, "login.totp")
+	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, authenticator), settle, store.EventLoginTOTP)
 	return cookie.after(e.Store.UseTOTPStep(ctx, authenticator, step, add), add)
 }
 
 // RecordRecovery accepts the recovery code and records the proof; everything
 // else that was issued to the user ends. store.ErrUsed: the code was used before.
 func (e *Engine) RecordRecovery(ctx context.Context, v *Visit, authenticator string, codeHash []byte, settle store.Settle) (Cookie, error) {
-	add, cookie := v.addProof(v.proof(store.MethodRecovery, v.User.ID, authenticator), settle, "login.recovery")
+	add, cookie := v.addProof(v.proof(store.MethodRecovery, v.User.ID, authenticator), settle, store.EventLoginRecovery)
 	return cookie.after(e.Store.UseRecoveryCode(ctx, authenticator, codeHash, add), add)
 }
 
@@ -80,7 +82,7 @@ func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, step int64) (Co
 	if err != nil {
 		return "", err
 	}
-	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, made.totp.ID), store.Settle{}, "enroll.totp")
+	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, made.totp.ID), store.Settle{}, store.EventEnrollTOTP)
 	made.interaction.SessionID = v.Session.ID
 	err = e.Store.EnrollFirst(ctx, store.Enrollment{
 		Authenticator: made.totp, Recovery: made.recovery, CodeHashes: made.codeHashes, Proof: add, Interaction: made.interaction,
@@ -143,12 +145,12 @@ func (e *Engine) RecordSaved(ctx context.Context, v *Visit) error {
 // RecordConsent records that the user allows the request.
 func (e *Engine) RecordConsent(ctx context.Context, v *Visit) error {
 	v.Progress.ConsentBy = v.User.ID
-	return e.update(ctx, v)
+	return e.update(ctx, v, v.event(store.EventConsentGiven, strings.Join(v.Request.Scope, " ")))
 }
 
 // Refuse ends the interaction with an error for the client: cancelled, denied.
 func (e *Engine) Refuse(ctx context.Context, v *Visit, refusal *oidc.Error) (*Answer, error) {
-	err := e.Store.RefuseInteraction(ctx, v.Interaction, v.interaction.Version, v.Now, v.event("authorize.refused", refusal.Code))
+	err := e.Store.RefuseInteraction(ctx, v.Interaction, v.interaction.Version, v.Now, v.event(store.EventAuthorizeRefused, refusal.Code))
 	if err != nil {
 		return nil, fmt.Errorf("refuse interaction: %w", err)
 	}
@@ -167,18 +169,20 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 	if err := e.update(ctx, v); err != nil {
 		return err
 	}
-	return e.Store.EndSession(ctx, ended, v.Now, store.Event{At: v.Now, Type: "session.switched", UserID: v.User.ID, Session: ended, Address: v.Origin.Address, RequestID: v.Origin.RequestID})
+	return e.Store.EndSession(ctx, ended, v.Now, store.Event{At: v.Now, Type: store.EventSessionSwitched, UserID: v.User.ID, Session: ended, Address: v.Origin.Address, RequestID: v.Origin.RequestID})
 }
 
-// update stores the progress; store.ErrStale if it was another's turn.
-func (e *Engine) update(ctx context.Context, v *Visit) error {
+// update stores the progress, and asks what is next then; store.ErrStale if it was
+// another's turn.
+func (e *Engine) update(ctx context.Context, v *Visit, events ...store.Event) error {
 	v.interaction.Progress = v.Progress
 	if v.Session != nil {
 		v.interaction.SessionID = v.Session.ID
 	}
-	if err := e.Store.UpdateInteraction(ctx, v.interaction, v.Now); err != nil {
+	if err := e.Store.UpdateInteraction(ctx, v.interaction, v.Now, events...); err != nil {
 		return fmt.Errorf("update interaction: %w", err)
 	}
+	v.Step = Next(v.State)
 	return nil
 }
 

@@ -20,6 +20,8 @@ type Keeper struct {
 	Plan   Plan
 	Now    func() time.Time
 	Ring   Ring
+	// Operator is who acts, for the audit log; "" for a server that does it itself.
+	Operator string
 
 	mu     sync.Mutex
 	opened map[string]*Key // by kid; under mu
@@ -53,7 +55,7 @@ func (k *Keeper) makeFirst(ctx context.Context, alg string) error {
 	if err := k.generate(&first); err != nil {
 		return err
 	}
-	if err := k.Store.AddFirstSigningKey(ctx, first); err != nil && !errors.Is(err, store.ErrExists) {
+	if err := k.Store.AddFirstSigningKey(ctx, first, k.event(store.EventKeyCreated, first.CreatedAt, alg+" "+first.ID)); err != nil && !errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("keys: store: %w", err)
 	}
 	return nil
@@ -156,7 +158,7 @@ func (k *Keeper) RotateDue(ctx context.Context) (made []store.SigningKey, err er
 		if !k.Plan.due(newest, k.Now()) {
 			continue
 		}
-		next, err := k.rotate(ctx, k.Plan.next(newest, k.Now()), "key.rotated")
+		next, err := k.rotate(ctx, k.Plan.next(newest, k.Now()), store.EventKeyRotated)
 		switch {
 		case err == nil:
 			made = append(made, next)
@@ -177,7 +179,7 @@ func (k *Keeper) Rotate(ctx context.Context, alg string) (next store.SigningKey,
 	if err != nil {
 		return next, err
 	}
-	next, err = k.rotate(ctx, k.Plan.next(newest, k.Now()), "key.rotated")
+	next, err = k.rotate(ctx, k.Plan.next(newest, k.Now()), store.EventKeyRotated)
 	if errors.Is(err, store.ErrStale) {
 		return next, ErrWaiting
 	}
@@ -193,7 +195,7 @@ func (k *Keeper) RotateAtOnce(ctx context.Context, alg string) (next store.Signi
 		if err != nil {
 			return next, err
 		}
-		next, err = k.rotate(ctx, emergency(newest, k.Now()), "key.replaced")
+		next, err = k.rotate(ctx, emergency(newest, k.Now()), store.EventKeyReplaced)
 		if !errors.Is(err, store.ErrStale) {
 			return next, err
 		}
@@ -220,9 +222,13 @@ func (k *Keeper) rotate(ctx context.Context, r store.Rotation, event string) (st
 	if err := k.generate(&r.Next); err != nil {
 		return store.SigningKey{}, err
 	}
-	r.Events = []store.Event{{At: r.Now, Type: event, Detail: r.Next.Alg + " " + r.Replaces + " " + r.Next.ID}}
+	r.Events = []store.Event{k.event(event, r.Now, r.Next.Alg+" "+r.Replaces+" "+r.Next.ID)}
 	if err := k.Store.RotateSigningKey(ctx, r); err != nil {
 		return store.SigningKey{}, fmt.Errorf("keys: rotate %s: %w", r.Next.Alg, err)
 	}
 	return r.Next, nil
+}
+
+func (k *Keeper) event(kind string, at time.Time, detail string) store.Event {
+	return store.Event{At: at, Type: kind, Actor: k.Operator, Detail: detail}
 }

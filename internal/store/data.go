@@ -310,19 +310,6 @@ type SealedValue struct {
 	Sealed             []byte
 }
 
-// Event is a line of the audit log.
-type Event struct {
-	At          time.Time
-	Type        string // e.g. "login.password.failed"
-	UserID      string
-	ClientID    string
-	Session     string
-	Interaction string
-	Address     string
-	RequestID   string
-	Detail      string
-}
-
 // Bucket is a counter of failed attempts (NIST SP 800-63B-4 §3.2.2).
 type Bucket struct {
 	Key string // an HMAC of what is counted

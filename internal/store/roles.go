@@ -175,7 +175,7 @@ type Sessions interface {
 	// AddProof is ErrNotFound if the session is gone, ErrStale if it is another user's.
 	AddProof(ctx context.Context, p AddProof) error
 	// EndSession ends the session, its interactions, its unredeemed codes, and the
-	// grants that do not outlive it. Ending it again is no error.
+	// grants that do not outlive it. Ending it again is no error, and no event.
 	EndSession(ctx context.Context, id string, now time.Time, events ...Event) error
 }
 
@@ -187,7 +187,7 @@ type Interactions interface {
 	Interaction(ctx context.Context, id string, browserHash []byte, now time.Time) (*Interaction, error)
 	// UpdateInteraction stores progress and session binding and raises the version
 	// if it still is i.Version, else ErrStale. i.Version is raised.
-	UpdateInteraction(ctx context.Context, i *Interaction, now time.Time) error
+	UpdateInteraction(ctx context.Context, i *Interaction, now time.Time, events ...Event) error
 	// FinishInteraction takes the interaction and makes the grant and the code, if
 	// the interaction's version, the session (live) and its version, and the
 	// user's epoch are what the caller decided on, else ErrStale. Idle time is
@@ -277,7 +277,7 @@ type Keys interface {
 	SigningKeys(ctx context.Context) ([]SigningKey, error)
 	// AddFirstSigningKey fails with ErrExists if there is a key of the algorithm: of
 	// several processes one makes the first.
-	AddFirstSigningKey(ctx context.Context, k SigningKey) error
+	AddFirstSigningKey(ctx context.Context, k SigningKey, events ...Event) error
 	// RotateSigningKey adds the next key and plans the end of those before it. It is
 	// ErrStale if the key that it replaces is not the newest any more, or does not
 	// sign yet: of several processes one makes the next, and there is one next key.
@@ -297,11 +297,14 @@ type Sealed interface {
 	PassingSealed(ctx context.Context, now time.Time) ([][]byte, error)
 }
 
-// Audit is append only.
+// Audit is append only: no event is ever changed, and only its age ends it.
 type Audit interface {
 	Record(ctx context.Context, events ...Event) error
-	// Events returns the newest first, at most limit.
-	Events(ctx context.Context, limit int) ([]Event, error)
+	// Events returns what the query selects, by time and then id.
+	Events(ctx context.Context, q EventQuery) ([]Event, error)
+	// ForgetEvents deletes events before a moment, the oldest first, in small
+	// pieces, and at most 20,000 in a call.
+	ForgetEvents(ctx context.Context, before time.Time) error
 }
 
 // Sweeper deletes what has expired and nothing else.

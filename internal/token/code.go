@@ -30,12 +30,12 @@ func (s *Service) redeemCode(ctx context.Context, r *call) (*Response, error) {
 	}
 	refresh := slices.Contains(r.client.GrantTypes, oidc.GrantRefreshToken)
 	resp, err := s.issue(ctx, r, issuance{
-		grant: grant, user: user, api: api, scope: grant.Scope, nonce: grant.Nonce, event: "token.code",
+		grant: grant, user: user, api: api, scope: grant.Scope, nonce: grant.Nonce, event: store.EventTokenCode,
 		refresh: refresh, refreshExpires: r.now.Add(orDefault(r.client.RefreshTokenTTL, refreshTTL)),
 		write: func(t store.Tokens) error { return s.Store.RedeemCode(ctx, id, hash, r.now, t) },
 	})
 	if errors.Is(err, store.ErrUsed) {
-		return nil, s.reused(ctx, r, grant, "token.code.reused")
+		return nil, s.reused(ctx, r, grant, store.EventTokenCodeReused)
 	}
 	return resp, err
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -16,8 +17,8 @@ import (
 // asks, by the client that is its own (RFC 7662 §2). It writes nothing. Of a token
 // for another API, or of anything else that is not good, the answer is the same.
 // Errors are *oidc.Error for the client, anything else for the log.
-func (s *Service) Introspect(ctx context.Context, q *oidc.TokenQuery) (*oidc.Introspection, error) {
-	c, err := s.authenticate(ctx, q.Auth)
+func (s *Service) Introspect(ctx context.Context, q *oidc.TokenQuery, o flow.Origin) (*oidc.Introspection, error) {
+	c, err := s.authenticate(ctx, q.Auth, o)
 	switch {
 	case err != nil:
 		return nil, err

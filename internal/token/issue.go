@@ -66,7 +66,7 @@ func (s *Service) issueToClient(ctx context.Context, r *call, api *oidc.Resource
 	secret, hash := store.NewSecret()
 	t := &store.ClientToken{ID: store.NewID(), SecretHash: hash, ClientID: r.client.ID, Resource: api, Scope: scope,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(lifetime(r.client, api))}
-	if err := s.Store.IssueClientToken(ctx, t, r.ownEvent("token.client", api.URI)); err != nil {
+	if err := s.Store.IssueClientToken(ctx, t, r.ownEvent(store.EventTokenClient, api.URI)); err != nil {
 		return nil, notFoundIs(errTarget, err)
 	}
 	return &Response{

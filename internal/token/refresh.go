@@ -31,7 +31,7 @@ func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := issuance{grant: grant, user: user, api: api, scope: scope, event: "token.refresh"}
+	i := issuance{grant: grant, user: user, api: api, scope: scope, event: store.EventTokenRefresh}
 	if r.client.Public() {
 		i.refresh, i.refreshExpires = true, old.ExpiresAt
 		i.write = func(t store.Tokens) error { return s.Store.RotateRefresh(ctx, id, r.now, retryGrace, t) }
@@ -40,7 +40,7 @@ func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 	}
 	resp, err := s.issue(ctx, r, i)
 	if errors.Is(err, store.ErrUsed) {
-		return nil, s.reused(ctx, r, grant, "token.refresh.reused")
+		return nil, s.reused(ctx, r, grant, store.EventTokenRefreshReused)
 	}
 	return resp, err
 }

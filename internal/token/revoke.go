@@ -16,7 +16,7 @@ import (
 // token that is worth nothing is no error; one of another client is. Errors are
 // *oidc.Error for the client, anything else for the log.
 func (s *Service) Revoke(ctx context.Context, q *oidc.TokenQuery, o flow.Origin) error {
-	c, err := s.authenticate(ctx, q.Auth)
+	c, err := s.authenticate(ctx, q.Auth, o)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Service) revokeRefresh(ctx context.Context, r *call, token string) erro
 	if grant.ClientID != r.client.ID {
 		return errForeign
 	}
-	return s.Store.RevokeGrant(ctx, grant.ID, r.now, r.event("token.revoked", grant))
+	return s.Store.RevokeGrant(ctx, grant.ID, r.now, r.event(store.EventTokenRevoked, grant))
 }
 
 func (s *Service) revokeAccess(ctx context.Context, r *call, token string) error {
@@ -66,7 +66,7 @@ func (s *Service) revokeAccess(ctx context.Context, r *call, token string) error
 	if grant.ClientID != r.client.ID {
 		return errForeign
 	}
-	return s.Store.RevokeAccessToken(ctx, id, hash, r.event("token.access.revoked", grant))
+	return s.Store.RevokeAccessToken(ctx, id, hash, r.event(store.EventTokenAccessRevoked, grant))
 }
 
 func (s *Service) revokeOwn(ctx context.Context, r *call, token string) error {
@@ -81,5 +81,5 @@ func (s *Service) revokeOwn(ctx context.Context, r *call, token string) error {
 	if t.ClientID != r.client.ID {
 		return errForeign
 	}
-	return s.Store.RevokeClientToken(ctx, id, hash, r.ownEvent("token.client.revoked", t.Resource.URI))
+	return s.Store.RevokeClientToken(ctx, id, hash, r.ownEvent(store.EventTokenClientRevoked, t.Resource.URI))
 }

@@ -45,6 +45,7 @@ type Store interface {
 	store.Codes
 	store.GrantStore
 	store.ClientTokens
+	store.Audit
 }
 
 // Service answers token, introspection, revocation and userinfo requests.
@@ -85,7 +86,7 @@ var grants = map[string]grantFunc{
 // Serve answers a token request: client first, then what it may do, then the
 // grant. Errors are *oidc.Error for the client, anything else for the log.
 func (s *Service) Serve(ctx context.Context, req *oidc.TokenRequest, o flow.Origin) (*Response, error) {
-	c, err := s.authenticate(ctx, req.Auth)
+	c, err := s.authenticate(ctx, req.Auth, o)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func (s *Service) Serve(ctx context.Context, req *oidc.TokenRequest, o flow.Orig
 
 // authenticate returns the client that the request proves to come from
 // (RFC 6749 §2.3). An unknown client and a wrong secret look the same.
-func (s *Service) authenticate(ctx context.Context, auth oidc.ClientAuth) (*oidc.Client, error) {
+func (s *Service) authenticate(ctx context.Context, auth oidc.ClientAuth, o flow.Origin) (*oidc.Client, error) {
 	c, err := s.Store.Client(ctx, auth.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("load client: %w", err)
@@ -110,9 +111,19 @@ func (s *Service) authenticate(ctx context.Context, auth oidc.ClientAuth) (*oidc
 		return nil, oidc.Errorf(oidc.InvalidClient, "client authentication failed")
 	}
 	if refusal := oidc.CheckSecret(c, auth); refusal != nil {
-		return nil, refusal
+		return nil, s.refused(ctx, c, refusal, o)
 	}
 	return c, nil
+}
+
+// refused records that somebody failed to be a client that there is. An id that is
+// no client's may be anything, and stays out of the log.
+func (s *Service) refused(ctx context.Context, c *oidc.Client, refusal *oidc.Error, o flow.Origin) error {
+	err := s.Store.Record(ctx, store.Event{At: s.Now(), Type: store.EventClientAuthFailed, ClientID: c.ID, Address: o.Address, RequestID: o.RequestID})
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	return refusal
 }
 
 var errGrant = oidc.Errorf(oidc.InvalidGrant, "the grant is invalid, expired, revoked or another client's")

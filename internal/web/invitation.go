@@ -117,11 +117,11 @@ func (s *server) invitationRefused(w http.ResponseWriter, r *http.Request, in *f
 		return s.renderInvitation(w, r, in, http.StatusUnprocessableEntity, field.key, nil)
 	case errors.Is(err, authn.ErrCredentials):
 		s.guessRate.take(s.address(r))
-		s.auditInvited(r, in, "login.password.failed")
+		s.auditInvited(r, in, store.EventLoginPasswordFailed)
 		return s.renderInvitation(w, r, in, http.StatusUnprocessableEntity, "error.credentials", nil)
 	case errors.As(err, &throttled):
 		s.guessRate.take(s.address(r))
-		s.auditInvited(r, in, "login.throttled")
+		s.auditInvited(r, in, store.EventLoginThrottled)
 		key, args := s.throttled(w, throttled)
 		return s.renderInvitation(w, r, in, http.StatusTooManyRequests, key, args)
 	case errors.Is(err, authn.ErrBusy):

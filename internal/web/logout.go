@@ -113,7 +113,7 @@ func logoutQuery(form url.Values) string {
 
 func (s *server) signOut(w http.ResponseWriter, r *http.Request, session *store.Session) error {
 	now, o := s.Now(), s.origin(r)
-	event := store.Event{At: now, Type: "session.ended", UserID: session.UserID, Session: session.ID, Address: o.Address, RequestID: o.RequestID}
+	event := store.Event{At: now, Type: store.EventSessionEnded, UserID: session.UserID, Session: session.ID, Address: o.Address, RequestID: o.RequestID}
 	if err := s.Store.EndSession(r.Context(), session.ID, now, event); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (s *server) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.queryError(w, r, err)
 	}
-	answer, err := s.Tokens.Introspect(r.Context(), query)
+	answer, err := s.Tokens.Introspect(r.Context(), query, s.origin(r))
 	if err != nil {
 		return s.queryError(w, r, err)
 	}

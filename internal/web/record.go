@@ -26,17 +26,17 @@ func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.V
 		return s.render(w, r, v, http.StatusUnprocessableEntity, field.key, nil)
 	case errors.Is(err, authn.ErrCredentials):
 		s.guessRate.take(s.address(r))
-		s.audit(r, v, "login.password.failed")
+		s.audit(r, v, store.EventLoginPasswordFailed, err)
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.credentials", nil)
 	case errors.Is(err, authn.ErrCode), v.Step.Name == flow.SecondFactor && errors.Is(err, store.ErrNotFound):
-		s.audit(r, v, "login.code.failed")
+		s.audit(r, v, store.EventLoginCodeFailed, err)
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.code", nil)
 	case errors.Is(err, authn.ErrCodeUsed), v.Step.Name == flow.SecondFactor && errors.Is(err, store.ErrUsed):
-		s.audit(r, v, "login.code.reused")
+		s.audit(r, v, store.EventLoginCodeReused, err)
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.code_used", nil)
 	case errors.As(err, &throttled):
 		s.guessRate.take(s.address(r))
-		s.audit(r, v, "login.throttled")
+		s.audit(r, v, store.EventLoginThrottled, err)
 		key, args := s.throttled(w, throttled)
 		return s.render(w, r, v, http.StatusTooManyRequests, key, args)
 	case errors.Is(err, authn.ErrBusy):

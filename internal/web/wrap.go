@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -144,17 +143,4 @@ func (s *server) headers(h http.Header, requestID string) {
 // one more place.
 func policyFor(formTarget string) string {
 	return strings.TrimSpace("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self' " + formTarget)
-}
-
-func (s *server) audit(r *http.Request, v *flow.Visit, kind string) {
-	s.recordEvent(r, store.Event{Type: kind, ClientID: v.Client.ID, Interaction: v.Interaction, UserID: v.Subject()})
-}
-
-// recordEvent adds when and from where. What it is about goes on without it.
-func (s *server) recordEvent(r *http.Request, e store.Event) {
-	o := s.origin(r)
-	e.At, e.Address, e.RequestID = s.Now(), o.Address, o.RequestID
-	if err := s.Store.Record(r.Context(), e); err != nil {
-		s.Log.ErrorContext(r.Context(), "audit", "request", o.RequestID, "error", err)
-	}
 }

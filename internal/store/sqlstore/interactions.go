@@ -38,8 +38,8 @@ func (s *Store) Interaction(ctx context.Context, id string, browserHash []byte, 
 }
 
 // UpdateInteraction implements store.Interactions.
-func (s *Store) UpdateInteraction(ctx context.Context, i *store.Interaction, now time.Time) error {
-	err := s.update(ctx, updateInteraction(i, now))
+func (s *Store) UpdateInteraction(ctx context.Context, i *store.Interaction, now time.Time, events ...store.Event) error {
+	err := s.update(ctx, updateInteraction(i, now), record(events))
 	if err == nil {
 		i.Version++
 	}

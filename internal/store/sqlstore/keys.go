@@ -25,12 +25,12 @@ func (s *Store) SigningKeys(ctx context.Context) (list []store.SigningKey, err e
 
 // AddFirstSigningKey implements store.Keys. The index signing_keys_first decides
 // between those who do it at once.
-func (s *Store) AddFirstSigningKey(ctx context.Context, k store.SigningKey) error {
+func (s *Store) AddFirstSigningKey(ctx context.Context, k store.SigningKey, events ...store.Event) error {
 	return s.update(ctx, must(store.ErrExists, `INSERT INTO signing_keys (id, alg, sealed, created_at, not_before, retire, only_first)
 		SELECT $1, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), 1
 		WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE alg = $2)
 		ON CONFLICT DO NOTHING`,
-		k.ID, k.Alg, k.Sealed, ms(k.CreatedAt), ms(k.NotBefore), ms(k.Retire)))
+		k.ID, k.Alg, k.Sealed, ms(k.CreatedAt), ms(k.NotBefore), ms(k.Retire)), record(events))
 }
 
 // RotateSigningKey implements store.Keys. The end of the newest key is planned

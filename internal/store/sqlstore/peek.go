@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -46,12 +44,11 @@ func (c Config) openToPeek() (db *sql.DB, hasMeta string, err error) {
 		}
 		return stdlib.OpenDB(*config), postgresDialect.hasMeta, nil
 	}
-	absolute, err := filepath.Abs(c.Path)
+	source, err := readOnlyDSN(c.Path)
 	if err != nil {
-		return nil, "", fmt.Errorf("sqlstore: %w", err)
+		return nil, "", err
 	}
-	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
-	db, err = sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.ToSlash(absolute)}).EscapedPath()+"?"+q.Encode())
+	db, err = sql.Open("sqlite", source)
 	if err != nil {
 		return nil, "", fmt.Errorf("sqlstore: open: %w", err)
 	}

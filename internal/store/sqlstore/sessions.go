@@ -124,9 +124,19 @@ func (p *proof) tell(err error) error {
 	return err
 }
 
-// EndSession implements store.Sessions.
+// EndSession implements store.Sessions. One of those who end a session at once
+// deletes its row, and records it.
 func (s *Store) EndSession(ctx context.Context, id string, now time.Time, events ...store.Event) error {
-	return s.update(ctx, endSession(id, ""), record(events))
+	recorded := record(events)
+	return s.update(ctx,
+		func(t *tx) error {
+			n, err := t.count(`DELETE FROM sessions WHERE id = $1`, id)
+			if err != nil || n == 0 {
+				return err
+			}
+			return recorded(t)
+		},
+		endInteractions(id, ""))
 }
 
 // endSession ends a session and its interactions but one. Its codes, and its
@@ -135,7 +145,9 @@ func endSession(id, except string) step {
 	if id == "" {
 		return nil
 	}
-	return all(
-		exec(`DELETE FROM sessions WHERE id = $1`, id),
-		exec(`DELETE FROM interactions WHERE session_id = $1 AND id <> $2`, id, except))
+	return all(exec(`DELETE FROM sessions WHERE id = $1`, id), endInteractions(id, except))
+}
+
+func endInteractions(session, except string) step {
+	return exec(`DELETE FROM interactions WHERE session_id = $1 AND id <> $2`, session, except)
 }

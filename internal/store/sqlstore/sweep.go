@@ -37,15 +37,20 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 // sweepRows repeats a deletion until there is nothing left for it.
 func (s *Store) sweepRows(ctx context.Context, query string, now time.Time) error {
 	for {
-		var n int64
-		err := s.update(ctx, func(t *tx) (err error) {
-			n, err = t.count(query, ms(now), sweepPiece)
-			return err
-		})
+		n, err := s.sweepSome(ctx, query, now)
 		if err != nil || n < sweepPiece {
 			return err
 		}
 	}
+}
+
+// sweepSome deletes at most so many rows, in a write of its own.
+func (s *Store) sweepSome(ctx context.Context, query string, until time.Time) (n int64, err error) {
+	err = s.update(ctx, func(t *tx) (err error) {
+		n, err = t.count(query, ms(until), sweepPiece)
+		return err
+	})
+	return n, err
 }
 
 // ended: nothing can come of a grant any more. With it go its code and its

@@ -79,6 +79,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"SigningKeyOneNext":              func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
 		"SealedReplacedIfUnchanged":      func(s *sqlstore.Store) store.Store { return &reseals{s} },
 		"EventsOnlyWithTheirVerb":        func(s *sqlstore.Store) store.Store { return &recordsBefore{s} },
+		"SessionEndRecordedOnce":         func(s *sqlstore.Store) store.Store { return &endsLoudly{s} },
 		"SweepDeletesNothingElse":        func(s *sqlstore.Store) store.Store { return &sweepsEarly{s} },
 		"RestoreVoidsWhatIsSpentOnce":    func(s *sqlstore.Store) store.Store { return &revokesOnly{s} },
 		"CancelledIsNotDone":             func(s *sqlstore.Store) store.Store { return &deafToCancel{s} },
@@ -237,7 +238,7 @@ type looksForKeys struct {
 	have map[string]bool
 }
 
-func (s *looksForKeys) AddFirstSigningKey(_ context.Context, k store.SigningKey) error {
+func (s *looksForKeys) AddFirstSigningKey(_ context.Context, k store.SigningKey, _ ...store.Event) error {
 	return s.add("the first of "+k.Alg, store.ErrExists)
 }
 
@@ -282,6 +283,13 @@ type recordsBefore struct{ *sqlstore.Store }
 
 func (s *recordsBefore) CreateUser(ctx context.Context, u *store.User, events ...store.Event) error {
 	return errors.Join(s.Record(ctx, events...), s.Store.CreateUser(ctx, u))
+}
+
+// endsLoudly records whoever ends a session, and not who has ended it.
+type endsLoudly struct{ *sqlstore.Store }
+
+func (s *endsLoudly) EndSession(ctx context.Context, id string, now time.Time, events ...store.Event) error {
+	return errors.Join(s.Store.EndSession(ctx, id, now), s.Record(ctx, events...))
 }
 
 // deafToCancel goes on when nobody waits any more.
@@ -335,14 +343,14 @@ func (s *losesCounts) Attempt(_ context.Context, b []store.Bucket, _ time.Time) 
 // lastWriterWins reads the newest version first.
 type lastWriterWins struct{ *sqlstore.Store }
 
-func (s *lastWriterWins) UpdateInteraction(ctx context.Context, i *store.Interaction, now time.Time) error {
+func (s *lastWriterWins) UpdateInteraction(ctx context.Context, i *store.Interaction, now time.Time, events ...store.Event) error {
 	for {
 		newest, err := s.Interaction(ctx, i.ID, i.BrowserHash, now)
 		if err != nil {
 			return store.ErrStale
 		}
 		i.Version = newest.Version
-		if err := s.Store.UpdateInteraction(ctx, i, now); !errors.Is(err, store.ErrStale) {
+		if err := s.Store.UpdateInteraction(ctx, i, now, events...); !errors.Is(err, store.ErrStale) {
 			return err
 		}
 	}

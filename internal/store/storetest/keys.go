@@ -109,7 +109,7 @@ func signingKeyRotatedInOrder(w *world) {
 	if len(list) != 3 || list[2].Retire != r.Retire || list[1].Retire != w.now.Add(2*time.Hour) || !list[0].Retire.IsZero() {
 		w.Errorf("got %+v, want three, each with the end that was planned when the next one came", list)
 	}
-	events, err := w.Events(w.ctx, 10)
+	events, err := w.Events(w.ctx, store.EventQuery{Limit: 10})
 	w.must(err)
 	w.count("events", len(events), 1)
 }

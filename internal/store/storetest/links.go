@@ -176,7 +176,7 @@ func invitationRedeemedOnce(w *world) {
 	if i.Progress.CodesOf != in.user.ID || i.Version <= r.Interaction.Version {
 		w.Errorf("the interaction has not moved on: %+v", i)
 	}
-	list, err := w.Events(w.ctx, 1)
+	list, err := w.Events(w.ctx, store.EventQuery{Limit: 1})
 	w.must(err)
 	if len(list) != 1 || list[0].Type != "redeemed" {
 		w.Errorf("got the event %+v, want that of the redemption", list)
@@ -316,7 +316,7 @@ func resetUserEndsEverything(w *world) {
 	w.must(w.ResetUser(w.ctx, second.link, false, w.now))
 	w.is("the invitation of before another reset", w.invitationErr(in), store.ErrNotFound)
 	w.is("the other", w.invitationErr(second), nil)
-	list, err := w.Events(w.ctx, 1)
+	list, err := w.Events(w.ctx, store.EventQuery{Limit: 1})
 	w.must(err)
 	if len(list) != 1 || list[0].Type != "reset" {
 		w.Errorf("got the event %+v, want that of the reset", list)

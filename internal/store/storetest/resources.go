@@ -142,7 +142,7 @@ func revokeClientTokenOnce(w *world) {
 	w.count("winners", w.winners(errs, store.ErrNotFound), 1)
 	w.is("token", w.clientTokenErr(t), store.ErrNotFound)
 	w.is("another token", w.clientTokenErr(other), nil)
-	list, err := w.Events(w.ctx, 10)
+	list, err := w.Events(w.ctx, store.EventQuery{Limit: 10})
 	w.must(err)
 	w.count("events", len(list), 1)
 }

@@ -3,36 +3,128 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
-func eventsNewestFirst(w *world) {
-	one := store.Event{At: w.now, Type: "one", UserID: "u", ClientID: "c", Session: "s", Interaction: "i", Address: "a", RequestID: "r", Detail: "d"}
+func eventsKept(w *world) {
+	one := store.Event{At: w.now, Type: "one", UserID: "u", ClientID: "c", Session: "s", Interaction: "i", Address: "a", RequestID: "r", Actor: "x", Detail: "d"}
 	w.must(w.Record(w.ctx, one, store.Event{At: w.now, Type: "two"}))
 	w.must(w.Record(w.ctx, store.Event{At: w.now, Type: "three"}))
 	w.must(w.Record(w.ctx))
-	list, err := w.Events(w.ctx, 2)
-	w.must(err)
-	if len(list) != 2 || list[0].Type != "three" || list[1].Type != "two" {
-		w.Errorf("got %+v, want three, two", list)
+	w.types("the newest two", store.EventQuery{Limit: 2}, "three", "two")
+	list := w.events()
+	if len(list) != 3 {
+		w.Fatalf("got %+v, want 3", list)
 	}
-	list, err = w.Events(w.ctx, 10)
-	w.must(err)
-	if len(list) != 3 || list[2] != one {
-		w.Errorf("got %+v, want %+v last", list, one)
+	if one.ID = list[2].ID; list[2] != one || one.ID == 0 {
+		w.Errorf("got %+v, want %+v", list[2], one)
 	}
+}
+
+// eventsSelected: by time first, for the clocks of several servers differ.
+func eventsSelected(w *world) {
+	event := func(minute int, kind, user, client string) store.Event {
+		return store.Event{At: w.now.Add(time.Duration(minute) * time.Minute), Type: kind, UserID: user, ClientID: client}
+	}
+	w.must(w.Record(w.ctx, event(1, "login.ok", "u", "c"), event(3, "login.bad", "u", "d"), event(2, "login", "v", "c"), event(2, "logins", "", "")))
+	after := func(minute int) time.Time { return w.now.Add(time.Duration(minute) * time.Minute) }
+	for _, c := range []struct {
+		what string
+		q    store.EventQuery
+		want []string
+	}{
+		{"all", store.EventQuery{}, []string{"login.bad", "logins", "login", "login.ok"}},
+		{"the oldest first", store.EventQuery{OldestFirst: true}, []string{"login.ok", "login", "logins", "login.bad"}},
+		{"since", store.EventQuery{Since: after(2)}, []string{"login.bad", "logins", "login"}},
+		{"until", store.EventQuery{Until: after(2)}, []string{"login.ok"}},
+		{"since and until", store.EventQuery{Since: after(2), Until: after(3)}, []string{"logins", "login"}},
+		{"of a user", store.EventQuery{UserID: "u"}, []string{"login.bad", "login.ok"}},
+		{"of a client", store.EventQuery{ClientID: "c", OldestFirst: true}, []string{"login.ok", "login"}},
+		{"of both", store.EventQuery{UserID: "u", ClientID: "c"}, []string{"login.ok"}},
+		{"of a type", store.EventQuery{Type: "login.ok"}, []string{"login.ok"}},
+		{"of a family", store.EventQuery{Type: "login"}, []string{"login.bad", "login", "login.ok"}},
+		{"of none", store.EventQuery{Type: "log"}, nil},
+	} {
+		c.q.Limit = 10
+		w.types(c.what, c.q, c.want...)
+		w.types(c.what+", in pages", c.q, w.paged(c.q)...)
+	}
+}
+
+// paged returns the types that a query selects, one a page.
+func (w *world) paged(q store.EventQuery) (types []string) {
+	for q.Limit = 1; ; {
+		list, err := w.Events(w.ctx, q)
+		w.must(err)
+		if len(list) == 0 {
+			return types
+		}
+		q.After = list[0]
+		types = append(types, list[0].Type)
+	}
+}
+
+func (w *world) types(what string, q store.EventQuery, want ...string) {
+	w.Helper()
+	list, err := w.Events(w.ctx, q)
+	w.must(err)
+	var got []string
+	for _, e := range list {
+		got = append(got, e.Type)
+	}
+	if !slices.Equal(got, want) {
+		w.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+// events are all, the newest first.
+func (w *world) events() []store.Event {
+	w.Helper()
+	list, err := w.Events(w.ctx, store.EventQuery{Limit: 100})
+	w.must(err)
+	return list
+}
+
+func forgetEventsBefore(w *world) {
+	for range 450 { // more than two pieces
+		w.must(w.Record(w.ctx, store.Event{At: w.now, Type: "old"}))
+	}
+	w.must(w.Record(w.ctx, store.Event{At: w.now.Add(time.Second), Type: "new"}, store.Event{At: w.now.Add(time.Hour), Type: "newer"}))
+	w.must(w.ForgetEvents(w.ctx, w.now))
+	w.count("events with nothing before", len(w.events()), 100)
+	w.must(w.ForgetEvents(w.ctx, w.now.Add(time.Second)))
+	w.types("what is left", store.EventQuery{Limit: 10}, "newer", "new")
+}
+
+// sessionEndRecordedOnce: by one of those who end it, and not for one that is gone.
+func sessionEndRecordedOnce(w *world) {
+	v := w.visit(w.user())
+	errs := race(func(int) error {
+		return w.EndSession(w.ctx, v.session.ID, w.now, store.Event{At: w.now, Type: "ended"})
+	})
+	w.count("without an error", w.winners(errs), crowd)
+	w.must(w.EndSession(w.ctx, "none", w.now, store.Event{At: w.now, Type: "ended"}))
+	w.count("events", len(w.events()), 1)
 }
 
 func eventsOnlyWithTheirVerb(w *world) {
 	e := store.Event{At: w.now, Type: "e"}
 	u := w.user()
 	w.is("a verb that fails", w.CreateUser(w.ctx, u, e), store.ErrExists)
-	list, err := w.Events(w.ctx, 10)
-	w.must(err)
-	w.count("events of a failure", len(list), 0)
+	k := store.SigningKey{ID: "k", Alg: "RS256", Sealed: []byte{1}, CreatedAt: w.now}
+	w.must(w.AddFirstSigningKey(w.ctx, k))
+	w.is("a key that is there", w.AddFirstSigningKey(w.ctx, k, e), store.ErrExists)
 	v := w.visit(w.user())
+	stale := *v.interaction
+	stale.Version += 7
+	w.is("a stale interaction", w.UpdateInteraction(w.ctx, &stale, w.now, e), store.ErrStale)
+	w.is("a stale refusal", w.RefuseInteraction(w.ctx, stale.ID, stale.Version, w.now, e), store.ErrStale)
+	w.is("nobody's removal", w.RemoveUser(w.ctx, "none", w.now, e), store.ErrNotFound)
+	w.count("events of failures", len(w.events()), 0)
+	w.must(w.UpdateInteraction(w.ctx, v.interaction, w.now, e))
 	f := w.finish(v, false)
 	f.Events = []store.Event{e}
 	w.must(w.FinishInteraction(w.ctx, f))
@@ -44,9 +136,7 @@ func eventsOnlyWithTheirVerb(w *world) {
 	w.must(w.EndSession(w.ctx, v.session.ID, w.now, e))
 	w.must(w.RevokeUser(w.ctx, u.ID, "", w.now, e))
 	w.must(w.DisableUser(w.ctx, u.ID, w.now, e))
-	list, err = w.Events(w.ctx, 10)
-	w.must(err)
-	w.count("events", len(list), 6)
+	w.count("events", len(w.events()), 7)
 }
 
 func metaKept(w *world) {
@@ -125,9 +215,7 @@ func sweepDeletesNothingElse(w *world) {
 	w.must(w.Sweep(w.ctx, w.now.Add(10000*time.Hour)))
 	w.count("authenticators", len(w.authenticators(u)), 2)
 	w.count("failures that no time lifts", w.attempt(true, b).Failures, 2)
-	list, err := w.Events(w.ctx, 10)
-	w.must(err)
-	w.count("events", len(list), 1)
+	w.count("events", len(w.events()), 1)
 }
 
 func sweepKeepsWhatWasUsed(w *world) {

@@ -54,7 +54,7 @@ func restoreEndsEverything(w *world) {
 	if r.done.Sessions != 3 || r.done.Grants != 3 {
 		w.Errorf("got %d sessions and %d grants, want 3 and 3", r.done.Sessions, r.done.Grants)
 	}
-	events, err := w.Events(w.ctx, 1)
+	events, err := w.Events(w.ctx, store.EventQuery{Limit: 1})
 	w.must(err)
 	if len(events) != 1 || events[0].Type != "restored" {
 		w.Errorf("got %+v, want the event", events)

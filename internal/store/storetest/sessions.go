@@ -223,9 +223,7 @@ func addProofSettlesAndRemembers(w *world) {
 	if !known {
 		w.Errorf("the browser is not known")
 	}
-	events, err := w.Events(w.ctx, 10)
-	w.must(err)
-	w.count("events", len(events), 1)
+	w.count("events", len(w.events()), 1)
 }
 
 func endSessionEndsWhatHangsOnIt(w *world) {

@@ -1,0 +1,109 @@
+package store
+
+import "time"
+
+// Event is a line of the audit log.
+type Event struct {
+	ID          int64 // given by the store, rising
+	At          time.Time
+	Type        string // one of EventTypes
+	UserID      string // whom it is about; "" if nobody is known
+	ClientID    string
+	Session     string
+	Interaction string
+	Address     string // of the peer; "" for the server itself and the command line
+	RequestID   string
+	// Actor is who did it where that is not the user: whoever ran the command, as
+	// the system knows it.
+	Actor  string
+	Detail string
+}
+
+// The types of events. Every one is a line of docs/operate/audit.md. What comes
+// before a dot is a family.
+const (
+	EventLoginPassword       = "login.password"
+	EventLoginTOTP           = "login.totp"
+	EventLoginRecovery       = "login.recovery"
+	EventLoginPasswordFailed = "login.password.failed"
+	EventLoginCodeFailed     = "login.code.failed"
+	EventLoginCodeReused     = "login.code.reused"
+	EventLoginThrottled      = "login.throttled"
+
+	EventInvitationMade     = "invitation.made"
+	EventInvitationRedeemed = "invitation.redeemed"
+
+	EventEnrollTOTP         = "enroll.totp"
+	EventAuthenticatorAdded = "authenticator.added"
+	EventRecoveryReplaced   = "recovery.replaced"
+
+	EventConsentGiven     = "consent.given"
+	EventAuthorizeGranted = "authorize.granted"
+	EventAuthorizeRefused = "authorize.refused"
+
+	EventTokenCode          = "token.code"
+	EventTokenCodeReused    = "token.code.reused"
+	EventTokenRefresh       = "token.refresh"
+	EventTokenRefreshReused = "token.refresh.reused"
+	EventTokenRevoked       = "token.revoked"
+	EventTokenAccessRevoked = "token.access.revoked"
+	EventTokenClient        = "token.client"
+	EventTokenClientRevoked = "token.client.revoked"
+
+	EventSessionEnded    = "session.ended"
+	EventSessionIdle     = "session.idle"
+	EventSessionReplaced = "session.replaced"
+	EventSessionSwitched = "session.switched"
+
+	EventUserCreated      = "user.created"
+	EventUserDisabled     = "user.disabled"
+	EventUserEnabled      = "user.enabled"
+	EventUserRemoved      = "user.removed"
+	EventUserReset        = "user.reset"
+	EventUserResetFactors = "user.reset.factors"
+
+	EventClientCreated       = "client.created"
+	EventClientRemoved       = "client.removed"
+	EventClientSecretRotated = "client.secret.rotated"
+	EventClientSecretEnded   = "client.secret.ended"
+	EventClientAuthFailed    = "client.auth.failed"
+
+	EventResourceCreated = "resource.created"
+	EventResourceRemoved = "resource.removed"
+
+	EventKeyCreated  = "key.created"
+	EventKeyRotated  = "key.rotated"
+	EventKeyReplaced = "key.replaced"
+
+	EventDatabaseRestored = "database.restored"
+)
+
+// EventTypes are all types.
+func EventTypes() []string {
+	return []string{
+		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
+		EventInvitationMade, EventInvitationRedeemed,
+		EventEnrollTOTP, EventAuthenticatorAdded, EventRecoveryReplaced,
+		EventConsentGiven, EventAuthorizeGranted, EventAuthorizeRefused,
+		EventTokenCode, EventTokenCodeReused, EventTokenRefresh, EventTokenRefreshReused,
+		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
+		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
+		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserReset, EventUserResetFactors,
+		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAuthFailed,
+		EventResourceCreated, EventResourceRemoved,
+		EventKeyCreated, EventKeyRotated, EventKeyReplaced,
+		EventDatabaseRestored,
+	}
+}
+
+// EventQuery selects events of the audit log; the zero value of a field selects all.
+type EventQuery struct {
+	Since, Until time.Time // Since is in, Until is not
+	UserID       string
+	ClientID     string
+	Type         string // one of EventTypes, or a family of them without its last dot
+	OldestFirst  bool   // else the newest first
+	// After goes on behind an event that another query has returned in this order.
+	After Event
+	Limit int // at most so many
+}

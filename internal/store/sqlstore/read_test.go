@@ -1,0 +1,119 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/store"
+)
+
+// TestOpenToReadWhileServing: it sees what was committed a moment ago, and writes
+// nothing.
+func TestOpenToReadWhileServing(t *testing.T) {
+	t.Parallel()
+	path := tempPath(t)
+	s := openTest(t, path)
+	r, err := OpenToRead(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for n := 1; n <= 3; n++ {
+		if err := s.Record(t.Context(), store.Event{At: time.Now(), Type: "e"}); err != nil {
+			t.Fatal(err)
+		}
+		list, err := r.Events(t.Context(), store.EventQuery{Limit: 10})
+		if err != nil || len(list) != n {
+			t.Errorf("got %d events %v, want %d", len(list), err, n)
+		}
+	}
+	if err := r.Record(t.Context(), store.Event{Type: "e"}); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("a write: got %v, want ErrReadOnly", err)
+	}
+	if r.Commits() != 0 || r.Err() != nil {
+		t.Errorf("got %d commits, error %v", r.Commits(), r.Err())
+	}
+}
+
+// TestOpenToReadChangesNothing: neither an older database nor a file that is not
+// there.
+func TestOpenToReadChangesNothing(t *testing.T) {
+	t.Parallel()
+	none := filepath.Join(t.TempDir(), "none.db")
+	if r, err := OpenToRead(t.Context(), Config{Path: none}); err == nil {
+		r.Close()
+		t.Error("a file that is not there: got no error")
+	}
+	if _, err := os.Stat(none); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file was made: %v", err)
+	}
+	path := tempPath(t)
+	if err := openTest(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(context.Background(), `DELETE FROM goose_db_version WHERE version_id > 1`); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := OpenToRead(t.Context(), Config{Path: path}); err == nil || !strings.Contains(err.Error(), "older release") {
+		r.Close()
+		t.Errorf("an older database: got %v, want that it is older", err)
+	}
+}
+
+// TestOpenToReadPostgres: the server itself refuses what writes.
+func TestOpenToReadPostgres(t *testing.T) {
+	t.Parallel()
+	c := postgresConfig(t)
+	s := openStore(t, c)
+	if err := s.Record(t.Context(), store.Event{At: time.Now(), Type: "e"}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenToRead(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if list, err := r.Events(t.Context(), store.EventQuery{Limit: 10}); err != nil || len(list) != 1 {
+		t.Errorf("got %d events %v, want 1", len(list), err)
+	}
+	err = r.read(t.Context(), `INSERT INTO meta (name, value) VALUES ('a', 'b') RETURNING name`, nil, func(*sql.Rows) error { return nil })
+	if sqlState(err) != "25006" { // read_only_sql_transaction
+		t.Errorf("a write: got %v", err)
+	}
+}
+
+// TestEventsByIndex: a time's events are found and put in order by an index, in
+// both directions and from page to page.
+func TestEventsByIndex(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, tempPath(t))
+	for name, q := range map[string]store.EventQuery{
+		"the newest": {Limit: 1},
+		"since":      {Since: time.Now(), UserID: "u", Limit: 1},
+		"a page":     {Since: time.Now(), Until: time.Now(), OldestFirst: true, After: store.Event{ID: 1, At: time.Now()}, Limit: 1},
+	} {
+		query, args := selectEvents(q)
+		var plan []string
+		err := s.read(t.Context(), "EXPLAIN QUERY PLAN "+query, args, func(r *sql.Rows) error {
+			var number, parent, unused int
+			var line string
+			err := r.Scan(&number, &parent, &unused, &line)
+			plan = append(plan, line)
+			return err
+		})
+		if got := strings.Join(plan, "; "); err != nil || !strings.Contains(got, "USING INDEX audit_time") || strings.Contains(got, "TEMP B-TREE") {
+			t.Errorf("%s: got %s %v", name, got, err)
+		}
+	}
+}
