@@ -180,7 +180,7 @@ func TestAuditTrail(t *testing.T) {
 		b.answer(v, "saved", "saved", "1").mustCode()
 	})
 	step("mina signs in where joon is", func() {
-		r.clock.ahead += time.Minute
+		r.clock.advance(time.Minute)
 		v = b.authorize("web", "prompt", "login")
 		v = b.answer(v, "password", "username", "mina", "password", r.mina.password).mustStep("second_factor", 200)
 	})

@@ -24,12 +24,13 @@ var allowedImports = map[string][]string{
 
 	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc", "rp"},
 
-	".": {"internal/web", "internal/web/page", "internal/admin", "internal/flow", "internal/token", "internal/policy",
+	".": {"internal/web", "internal/web/page", "internal/admin", "internal/metric", "internal/flow", "internal/token", "internal/policy",
 		"internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
-	"internal/web": {"internal/web/page", "internal/admin", "internal/flow", "internal/token",
+	"internal/web": {"internal/web/page", "internal/metric", "internal/admin", "internal/flow", "internal/token",
 		"internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 	"internal/web/page": {},
+	"internal/metric":   {},
 
 	"internal/admin": {"internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/metric"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/policy"
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -33,12 +34,13 @@ const sweepEvery = time.Minute
 type Server struct {
 	http.Handler
 	// Store and Admin are for the command that runs the server.
-	store  *sqlstore.Store
-	admin  *admin.Admin
-	keeper *keys.Keeper
-	config Config
-	stop   context.CancelFunc
-	done   sync.WaitGroup
+	store   *sqlstore.Store
+	admin   *admin.Admin
+	keeper  *keys.Keeper
+	metrics *metric.Metrics
+	config  Config
+	stop    context.CancelFunc
+	done    sync.WaitGroup
 }
 
 // New opens the database, makes the first signing keys if there are none, and
@@ -94,13 +96,14 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, Hint: tokens.HintSubject,
 		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,
 	}
+	s.metrics = metric.New(s.sources(hasher, ring))
 	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Issuer: c.Issuer, Now: c.Now}
 	s.Handler, err = web.New(web.Config{
 		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages,
 		Checker:    &authn.Checker{Store: s.store, Hasher: hasher, Sealer: sealer, ThrottleKey: sealer.Derive("throttle"), Now: c.Now},
 		IsOperator: func(proof string) bool { return sealer.ProofIs(proof, "doctor", c.Now()) },
 		CSRFKey:    sealer.Derive("csrf"), KnownKey: sealer.Derive("known browser"),
-		Limits: c.limits(), TrustedProxies: c.TrustedProxies, Log: c.Log, Now: c.Now,
+		Limits: c.limits(), Metrics: s.metrics, TrustedProxies: c.TrustedProxies, Log: c.Log, Now: c.Now,
 	})
 	return err
 }

@@ -76,7 +76,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return err
 	}
 	r := &running{
-		handler: server, tls: tlsConfig, log: log, drain: s.DrainTimeout, waits: usualWaits(),
+		handler: server, metrics: server.Metrics(), tls: tlsConfig, log: log, drain: s.DrainTimeout, waits: usualWaits(),
 		failed: server.Failed(), why: server.Err,
 		ready: server.Ready,
 	}
@@ -90,6 +90,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 // running is a server with its listeners.
 type running struct {
 	handler http.Handler
+	metrics http.Handler
 	tls     *tls.Config // nil: plain
 	log     *slog.Logger
 	drain   time.Duration // how long requests may take to end
@@ -125,7 +126,8 @@ func (r *running) serve(ctx context.Context) error {
 		}
 		ended <- public.Serve(r.public)
 	}()
-	private := r.httpServer(r.health())
+	private := r.httpServer(r.forOperators())
+	private.WriteTimeout = 5 * time.Minute // a profile is written while it is taken
 	if r.private != nil {
 		go func() { ended <- private.Serve(r.private) }()
 	}

@@ -126,7 +126,7 @@ func TestInitThenServe(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}
-	for _, want := range []string{`"msg":"serving"`, `"path":"/.well-known/openid-configuration"`, `"msg":"stopped"`} {
+	for _, want := range []string{`"msg":"serving"`, `"route":"/.well-known/openid-configuration"`, `"msg":"stopped"`} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %s:\n%s", want, log.String())
 		}
@@ -263,7 +263,8 @@ func slowly(t *testing.T, drain time.Duration) (r *running, asked <-chan struct{
 	t.Helper()
 	in, out := make(chan struct{}), make(chan struct{})
 	r = &running{
-		log: slog.New(slog.DiscardHandler), drain: drain, failed: make(chan struct{}), why: func() error { return errors.New("disk full") },
+		metrics: http.NotFoundHandler(),
+		log:     slog.New(slog.DiscardHandler), drain: drain, failed: make(chan struct{}), why: func() error { return errors.New("disk full") },
 		ready: func(context.Context) error { return nil },
 		handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			close(in)

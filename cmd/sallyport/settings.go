@@ -29,7 +29,7 @@ import (
 type settings struct {
 	Issuer               string        `yaml:"issuer" help:"The public URL, as applications and browsers see it: https, or http on this machine. It stays for ever: applications know the server, and passkeys will know it, by this name."`
 	Listen               string        `yaml:"listen" help:"Address and port to answer on, without a host for all interfaces."`
-	PrivateListen        string        `yaml:"private_listen" help:"Address and port of /livez and /readyz, never to be reached from outside; \"\" for none."`
+	PrivateListen        string        `yaml:"private_listen" help:"Address and port of /livez, /readyz, /metrics and /debug/pprof, never to be reached from outside; \"\" for none."`
 	TrustedProxies       networks      `yaml:"trusted_proxies" help:"Addresses and networks of the proxies before this server, as a list like [\"10.0.0.5\", \"192.168.0.0/24\"]. From them alone X-Forwarded-For is believed: limits and the audit log then know the visitors' addresses."`
 	Database             string        `yaml:"database" help:"The SQLite file, or the URL of a PostgreSQL database for several servers: postgres://user@host:port/name. Relative paths, here and below, start at this file's directory."`
 	DatabasePasswordFile string        `yaml:"database_password_file" help:"A file whose first line is the password of the PostgreSQL user. Without it, it is the URL's or what PostgreSQL's own PGPASSFILE says."`

@@ -68,7 +68,9 @@ const (
 func NewHasher(c HasherConfig) *Hasher {
 	threads := min(orElse(c.Threads, 1), maxThreads)
 	p := params{min(max(orElse(c.Memory, 19456), 8*uint32(threads)), maxMemory), min(orElse(c.Time, 2), maxTime), threads}
-	h := &Hasher{params: p, gate: gate{free: max(orElse(c.Concurrent, runtime.GOMAXPROCS(0)), 1), longest: orElse(c.Queue, 64)}}
+	h := &Hasher{params: p, gate: gate{longest: orElse(c.Queue, 64)}}
+	h.gate.most = max(orElse(c.Concurrent, runtime.GOMAXPROCS(0)), 1)
+	h.gate.free = h.gate.most
 	h.dummy = PHC{p, make([]byte, saltSize), make([]byte, tagSize)}.String()
 	return h
 }
@@ -83,6 +85,19 @@ func orElse[T comparable](v, otherwise T) T {
 
 // Calls is the number of hashes that were computed, for tests that count work.
 func (h *Hasher) Calls() int64 { return h.calls.Load() }
+
+// HasherStats says what a hasher does.
+type HasherStats struct {
+	Running, Waiting, WaitingKnown int // WaitingKnown: in the lane of known browsers
+	Done, Refused                  int64
+}
+
+// Stats returns what it does now, and has done since it was made.
+func (h *Hasher) Stats() HasherStats {
+	s := h.gate.stats()
+	s.Done = h.Calls()
+	return s
+}
 
 // Hash returns the PHC string of a password, normalised to NFC, under a new salt
 // (NIST SP 800-63B-4 §3.1.1.2). ErrBusy if the queue is full, the context's error
@@ -187,10 +202,12 @@ func (t *Turn) hash(p params, salt, secret []byte) []byte {
 // next but one.
 type gate struct {
 	mu      sync.Mutex
+	most    int // at once
 	free    int
 	lanes   [2][]chan struct{} // who waits: strangers, known browsers
 	longest int                // of a lane
 	next    int                // the lane whose turn it is
+	refused int64
 }
 
 // enter waits for a place, which leave gives back. ErrBusy if the lane is full,
@@ -232,6 +249,7 @@ func (g *gate) line(lane int) (turn chan struct{}, err error) {
 		return nil, nil
 	}
 	if len(g.lanes[lane]) >= g.longest {
+		g.refused++
 		return nil, ErrBusy
 	}
 	turn = make(chan struct{})
@@ -257,6 +275,12 @@ func (g *gate) pass() {
 		}
 	}
 	g.free++
+}
+
+func (g *gate) stats() HasherStats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return HasherStats{Running: g.most - g.free, Waiting: len(g.lanes[0]), WaitingKnown: len(g.lanes[1]), Refused: g.refused}
 }
 
 // NewSalt returns 128 random bits.

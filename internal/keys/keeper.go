@@ -131,7 +131,7 @@ func (k *Keeper) open(stored []store.SigningKey) (list []*Key, err error) {
 		}
 		// A set that is in use has the key, so its times change in a copy.
 		timed := *key
-		timed.NotBefore, timed.Retire = sk.NotBefore, sk.Retire
+		timed.CreatedAt, timed.NotBefore, timed.Retire = sk.CreatedAt, sk.NotBefore, sk.Retire
 		opened[sk.ID] = &timed
 		list = append(list, &timed)
 	}

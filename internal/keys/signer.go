@@ -42,6 +42,8 @@ type Key struct {
 	ID      string // kid: the JWK thumbprint (RFC 7638 §3)
 	Alg     string // RS256, ES256 or EdDSA
 	Private crypto.Signer
+	// CreatedAt is when a server made it. Zero: it has not said.
+	CreatedAt time.Time
 	// NotBefore is when it begins to sign: later than every cached JWKS without it
 	// has expired. Zero: at once.
 	NotBefore time.Time

@@ -15,7 +15,7 @@ import (
 // redirected before client and redirect URI are proven (RFC 9700 §4.11).
 func (s *server) authorize(w http.ResponseWriter, r *http.Request) error {
 	if wait := s.pageRate.take(s.address(r)); wait > 0 {
-		return tooMany(wait)
+		return s.tooMany(s.pageRate, wait)
 	}
 	req, c, refusal, err := s.provenRequest(r)
 	if err != nil {
@@ -70,6 +70,7 @@ func (s *server) provenRequest(r *http.Request) (req *oidc.AuthorizationRequest,
 	if c == nil {
 		return nil, nil, nil, shown(http.StatusBadRequest, "invalid_request", "client_id is not registered")
 	}
+	noted(r).clientID = c.ID
 	if unproven := req.CheckRedirectURI(c); unproven != nil {
 		return nil, nil, nil, unproven
 	}
@@ -79,6 +80,7 @@ func (s *server) provenRequest(r *http.Request) (req *oidc.AuthorizationRequest,
 // deliver sends the answer to the client, in the response mode that it asked
 // for.
 func (s *server) deliver(w http.ResponseWriter, r *http.Request, c *oidc.Client, a *flow.Answer) error {
+	s.noteAnswer(r, a)
 	response := oidc.AuthorizationResponse{Code: a.Code, State: a.Request.State, Issuer: s.Tokens.Issuer, Error: a.Refusal}
 	if a.Request.ResponseMode != oidc.ResponseModeFormPost || !slices.Contains(c.ResponseModes, oidc.ResponseModeFormPost) {
 		return redirect(w, response.RedirectURL(a.Request.RedirectURI))
@@ -89,6 +91,18 @@ func (s *server) deliver(w http.ResponseWriter, r *http.Request, c *oidc.Client,
 	}
 	allowForm(w, a.Request.RedirectURI)
 	return s.page(w, r, http.StatusOK, a.Request.UILocales, p)
+}
+
+func (s *server) noteAnswer(r *http.Request, a *flow.Answer) {
+	n := noted(r)
+	if a.Refusal == nil {
+		n.next = flow.Done
+		s.Metrics.Authorization("code")
+		return
+	}
+	n.next = flow.Refuse
+	n.because(a.Refusal.Code)
+	s.Metrics.Authorization(a.Refusal.Code)
 }
 
 // longestQuery is the longest form that is turned into a query.

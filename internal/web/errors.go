@@ -30,7 +30,9 @@ func shown(status int, code, detail string) error {
 	return &pageError{status: status, code: code, detail: detail}
 }
 
-func tooMany(wait time.Duration) error {
+// tooMany is the answer to an address that is over a limit.
+func (s *server) tooMany(l *limiter, wait time.Duration) error {
+	s.Metrics.Limited(l.name)
 	return &pageError{status: http.StatusTooManyRequests, code: "too_many_requests", wait: wait}
 }
 
@@ -39,6 +41,7 @@ func tooMany(wait time.Duration) error {
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var shown *pageError
 	var protocol *oidc.Error
+	n := noted(r)
 	switch {
 	case errors.As(err, &shown):
 	case errors.As(err, &protocol):
@@ -46,19 +49,22 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, store.ErrStale):
 		shown = &pageError{status: http.StatusConflict, code: "expired"}
 	case errors.Is(r.Context().Err(), context.Canceled):
-		return // the client has gone
+		n.because(reasonClientGone)
+		return
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		s.logFailed(r, err)
+		n.because(oidc.TemporarilyUnavailable)
 		shown = &pageError{status: http.StatusServiceUnavailable, code: oidc.TemporarilyUnavailable, wait: retryAfter}
 	default:
 		s.logFailed(r, err)
 		shown = &pageError{status: http.StatusInternalServerError, code: oidc.ServerError}
 	}
+	n.because(reasonOf(err))
 	s.showError(w, r, shown)
 }
 
 func (s *server) logFailed(r *http.Request, err error) {
-	s.Log.ErrorContext(r.Context(), "request failed", "request", requestID(r.Context()), "method", r.Method, "path", loggedPath(r), "error", err)
+	s.Log.ErrorContext(r.Context(), "request failed", "request", noted(r).id, "method", methodOf(r), "route", s.routeOf(r), "error", err)
 }
 
 func (s *server) showError(w http.ResponseWriter, r *http.Request, e *pageError) {
@@ -69,9 +75,9 @@ func (s *server) showError(w http.ResponseWriter, r *http.Request, e *pageError)
 		_ = writeError(w, e.status, oidc.Errorf(machineCode(e), "%s", e.detail))
 		return
 	}
-	m := page.Message{Frame: page.Frame{Base: s.base}, Code: e.code, Detail: e.detail, RequestID: requestID(r.Context()), Status: e.status}
+	m := page.Message{Frame: page.Frame{Base: s.base}, Code: e.code, Detail: e.detail, RequestID: noted(r).id, Status: e.status}
 	if err := s.page(w, r, e.status, nil, m); err != nil {
-		s.Log.ErrorContext(r.Context(), "error page failed", "request", requestID(r.Context()), "error", err)
+		s.Log.ErrorContext(r.Context(), "error page failed", "request", noted(r).id, "error", err)
 		http.Error(w, http.StatusText(e.status), e.status)
 	}
 }

@@ -21,7 +21,13 @@ func (s *server) visit(r *http.Request) (*flow.Visit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.visitAs(r, session)
+	v, err := s.visitAs(r, session)
+	if err != nil {
+		return nil, err
+	}
+	n := noted(r)
+	n.clientID, n.step = v.Client.ID, v.Step.Name
+	return v, nil
 }
 
 func (s *server) visitAs(r *http.Request, session *store.Session) (*flow.Visit, error) {
@@ -95,8 +101,9 @@ func (s *server) answerInteraction(w http.ResponseWriter, r *http.Request) error
 	if !ok {
 		return shown(http.StatusNotFound, "not_found", "")
 	}
+	noted(r).action = r.PathValue("action")
 	if wait := s.pageRate.take(s.address(r)); wait > 0 {
-		return tooMany(wait)
+		return s.tooMany(s.pageRate, wait)
 	}
 	form, err := readForm(w, r)
 	if err != nil {
@@ -107,6 +114,7 @@ func (s *server) answerInteraction(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	if !s.formTokenIs(r, form.Get("csrf"), v.Interaction, sessionID(v)) || !current(a, v, form) {
+		noted(r).because(reasonStale)
 		return s.render(w, r, v, http.StatusConflict, "error.stale", nil)
 	}
 	cookie, err := a.record(s, w, r, v, form)
@@ -130,7 +138,11 @@ func current(a action, v *flow.Visit, form url.Values) bool {
 // advance asks again what is next, with the session as it is now. A last answer
 // goes to the client at once.
 func (s *server) advance(w http.ResponseWriter, r *http.Request, v *flow.Visit, cookie flow.Cookie) error {
+	n := noted(r)
 	if cookie == "" {
+		if v.Step.Name != n.step {
+			n.next = v.Step.Name
+		}
 		return redirect(w, s.base+"/interaction/"+v.Interaction)
 	}
 	s.setCookie(w, sessionCookie, string(cookie), 0)
@@ -142,6 +154,7 @@ func (s *server) advance(w http.ResponseWriter, r *http.Request, v *flow.Visit, 
 	if err != nil {
 		return err
 	}
+	n.next = next.Step.Name
 	if next.Step.Name == flow.Done {
 		return s.proceed(w, r, next)
 	}

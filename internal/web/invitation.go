@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
@@ -15,6 +16,9 @@ import (
 // invitationPath is where invitations lead to; the token follows.
 const invitationPath = "/invitation/"
 
+// stepInvitation is the step of an invitation before there is an interaction.
+const stepInvitation = flow.StepName("invitation")
+
 // noInvitation is the answer to whatever is not an open invitation: one page, which
 // does not say whether it ever was one.
 func noInvitation() error { return shown(http.StatusGone, "invitation", "") }
@@ -24,8 +28,9 @@ func noInvitation() error { return shown(http.StatusGone, "invitation", "") }
 func (s *server) invitation(w http.ResponseWriter, r *http.Request) (*flow.Invitation, error) {
 	w.Header().Set("Referrer-Policy", "strict-origin")
 	if wait := s.pageRate.take(s.address(r)); wait > 0 {
-		return nil, tooMany(wait)
+		return nil, s.tooMany(s.pageRate, wait)
 	}
+	noted(r).step = stepInvitation
 	in, err := s.Flow.Invitation(r.Context(), r.PathValue("token"))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, noInvitation()
@@ -66,18 +71,22 @@ func (s *server) answerInvitation(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	n := noted(r)
+	n.action = "password"
 	form, err := readForm(w, r)
 	if err != nil {
 		return err
 	}
 	browser := s.cookie(r, browserCookie)
 	if want := s.tokenFor(browser, "invitation", in.Link.ID); browser == "" || !hmac.Equal([]byte(form.Get("csrf")), []byte(want)) {
+		n.because(reasonStale)
 		return s.renderInvitation(w, r, in, http.StatusConflict, "error.stale", nil)
 	}
 	interaction, err := s.beginInvited(r, in, form, store.HashSecret(browser))
 	if err != nil {
 		return s.invitationRefused(w, r, in, err)
 	}
+	n.next = flow.Enroll
 	return redirect(w, s.base+"/interaction/"+interaction)
 }
 
@@ -93,7 +102,7 @@ func (s *server) beginInvited(r *http.Request, in *flow.Invitation, form url.Val
 		return s.Flow.ChoosePassword(r.Context(), in, password, browserHash)
 	}
 	if wait := s.guessRate.full(s.address(r)); wait > 0 {
-		return "", tooMany(wait)
+		return "", s.tooMany(s.guessRate, wait)
 	}
 	proven, err := s.Checker.CheckPassword(r.Context(), authn.PasswordAttempt{Login: in.User.Login, Password: password})
 	if err != nil {
@@ -110,21 +119,27 @@ func (s *server) invitationRefused(w http.ResponseWriter, r *http.Request, in *f
 	var weak *authn.PasswordError
 	var throttled *authn.ThrottledError
 	var field *fieldError
+	n := noted(r)
 	switch {
 	case errors.As(err, &weak):
+		n.because(strings.TrimPrefix(weak.Code, "error."))
 		return s.renderInvitation(w, r, in, http.StatusUnprocessableEntity, weak.Code, map[string]any{"Limit": weak.Limit})
 	case errors.As(err, &field):
+		n.because(strings.TrimPrefix(field.key, "error."))
 		return s.renderInvitation(w, r, in, http.StatusUnprocessableEntity, field.key, nil)
 	case errors.Is(err, authn.ErrCredentials):
+		n.because(reasonCredentials)
 		s.guessRate.take(s.address(r))
 		s.auditInvited(r, in, store.EventLoginPasswordFailed)
 		return s.renderInvitation(w, r, in, http.StatusUnprocessableEntity, "error.credentials", nil)
 	case errors.As(err, &throttled):
+		n.because(reasonThrottled)
 		s.guessRate.take(s.address(r))
 		s.auditInvited(r, in, store.EventLoginThrottled)
 		key, args := s.throttled(w, throttled)
 		return s.renderInvitation(w, r, in, http.StatusTooManyRequests, key, args)
 	case errors.Is(err, authn.ErrBusy):
+		n.because(reasonBusy)
 		w.Header().Set("Retry-After", "5")
 		return s.renderInvitation(w, r, in, http.StatusServiceUnavailable, "error.busy", nil)
 	}

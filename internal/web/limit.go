@@ -28,6 +28,7 @@ const limiterSize = 1 << 16
 // limiter is a generic cell rate algorithm: for each address the time at which
 // its bucket would be empty again.
 type limiter struct {
+	name string
 	rate Rate
 	now  func() time.Time
 
@@ -35,8 +36,8 @@ type limiter struct {
 	empty map[netip.Addr]time.Time
 }
 
-func newLimiter(r Rate, now func() time.Time) *limiter {
-	return &limiter{rate: r, now: now, empty: map[netip.Addr]time.Time{}}
+func newLimiter(name string, r Rate, now func() time.Time) *limiter {
+	return &limiter{name: name, rate: r, now: now, empty: map[netip.Addr]time.Time{}}
 }
 
 // take counts one request and returns 0, or how long to wait if there were too

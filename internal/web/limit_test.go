@@ -12,7 +12,7 @@ import (
 func TestRule21LimiterIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
-	l := newLimiter(Rate{Burst: 10, Every: time.Minute}, func() time.Time { return now })
+	l := newLimiter("pages", Rate{Burst: 10, Every: time.Minute}, func() time.Time { return now })
 	greedy := netip.MustParseAddr("192.0.2.1")
 	for l.take(greedy) == 0 {
 	}
@@ -34,7 +34,7 @@ func TestRule21LimiterIsBounded(t *testing.T) {
 // TestRule21LimitsCountNetworks: what one subscriber has counts as one address.
 func TestRule21LimitsCountNetworks(t *testing.T) {
 	t.Parallel()
-	l := newLimiter(Rate{Burst: 1, Every: time.Minute}, time.Now)
+	l := newLimiter("pages", Rate{Burst: 1, Every: time.Minute}, time.Now)
 	for _, c := range []struct {
 		address string
 		limited bool

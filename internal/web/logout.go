@@ -57,6 +57,9 @@ func (s *server) logoutRequest(r *http.Request, v url.Values) (req *oidc.EndSess
 		if c, err = s.client(r, hint.Audience); err != nil {
 			return nil, nil, nil, err
 		}
+		if c != nil {
+			noted(r).clientID = c.ID
+		}
 	}
 	if refusal := req.Check(c); refusal != nil {
 		return nil, nil, nil, refusal

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 	forScripts(w.Header())
 	if wait := s.guessRate.full(s.address(r)); wait > 0 {
-		return tooMany(wait)
+		return s.tooMany(s.guessRate, wait)
 	}
 	form, err := readForm(w, r)
 	if err != nil {
@@ -27,9 +28,11 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 		return s.machineError(w, r, refusal)
 	}
 	resp, err := s.Tokens.Serve(r.Context(), req, s.origin(r))
+	s.noteClient(r, req.Auth, err)
 	if err != nil {
 		return s.machineError(w, r, err)
 	}
+	s.Metrics.Tokens(req.GrantType)
 	return writeJSON(w, http.StatusOK, resp)
 }
 
@@ -41,6 +44,7 @@ func (s *server) introspect(w http.ResponseWriter, r *http.Request) error {
 		return s.queryError(w, r, err)
 	}
 	answer, err := s.Tokens.Introspect(r.Context(), query, s.origin(r))
+	s.noteClient(r, query.Auth, err)
 	if err != nil {
 		return s.queryError(w, r, err)
 	}
@@ -55,17 +59,27 @@ func (s *server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.machineError(w, r, err)
 	}
-	if err := s.Tokens.Revoke(r.Context(), query, s.origin(r)); err != nil {
+	err = s.Tokens.Revoke(r.Context(), query, s.origin(r))
+	s.noteClient(r, query.Auth, err)
+	if err != nil {
 		return s.machineError(w, r, err)
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
+// noteClient notes the client if it was proven: of others the id may be anything.
+func (s *server) noteClient(r *http.Request, auth oidc.ClientAuth, err error) {
+	var refusal *oidc.Error
+	if err == nil || errors.As(err, &refusal) && refusal.Code != oidc.InvalidClient {
+		noted(r).clientID = auth.ID
+	}
+}
+
 // tokenQuery reads a request about a token.
 func (s *server) tokenQuery(w http.ResponseWriter, r *http.Request) (*oidc.TokenQuery, error) {
 	if wait := s.guessRate.full(s.address(r)); wait > 0 {
-		return nil, tooMany(wait)
+		return nil, s.tooMany(s.guessRate, wait)
 	}
 	form, err := readForm(w, r)
 	if err != nil {
@@ -85,6 +99,7 @@ func (s *server) queryError(w http.ResponseWriter, r *http.Request, err error) e
 	if !errors.As(err, &refusal) {
 		return err
 	}
+	noted(r).because(refusal.Code)
 	status := http.StatusBadRequest
 	switch refusal.Code {
 	case oidc.InvalidClient:
@@ -101,7 +116,7 @@ func (s *server) queryError(w http.ResponseWriter, r *http.Request, err error) e
 func (s *server) userinfo(w http.ResponseWriter, r *http.Request) error {
 	forScripts(w.Header())
 	if wait := s.guessRate.full(s.address(r)); wait > 0 {
-		return tooMany(wait)
+		return s.tooMany(s.guessRate, wait)
 	}
 	form, err := readBearerForm(w, r)
 	if err != nil {
@@ -145,6 +160,7 @@ func (s *server) machineError(w http.ResponseWriter, r *http.Request, err error)
 	if !errors.As(err, &refusal) {
 		return err
 	}
+	noted(r).because(refusal.Code)
 	status := http.StatusBadRequest
 	if refusal.Code == oidc.InvalidClient {
 		s.guessRate.take(s.address(r))
@@ -162,6 +178,7 @@ func (s *server) bearerError(w http.ResponseWriter, r *http.Request, err error) 
 	if !errors.As(err, &refusal) {
 		return err
 	}
+	noted(r).because(cmp.Or(refusal.Code, reasonNoToken))
 	if refusal.Code == oidc.InvalidToken {
 		s.guessRate.take(s.address(r))
 	}

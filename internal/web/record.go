@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
@@ -19,30 +20,39 @@ var errCancelled = errors.New("web: cancelled by the user")
 func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.Visit, err error) error {
 	var throttled *authn.ThrottledError
 	var field *fieldError
+	n := noted(r)
 	switch {
 	case errors.Is(err, errCancelled):
+		n.because(reasonCancelled)
 		return s.refuse(w, r, v, oidc.Errorf(oidc.AccessDenied, "the user cancelled"))
 	case errors.As(err, &field):
+		n.because(strings.TrimPrefix(field.key, "error."))
 		return s.render(w, r, v, http.StatusUnprocessableEntity, field.key, nil)
 	case errors.Is(err, authn.ErrCredentials):
 		s.guessRate.take(s.address(r))
+		n.because(reasonCredentials)
 		s.audit(r, v, store.EventLoginPasswordFailed, err)
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.credentials", nil)
 	case errors.Is(err, authn.ErrCode), v.Step.Name == flow.SecondFactor && errors.Is(err, store.ErrNotFound):
+		n.because(reasonCode)
 		s.audit(r, v, store.EventLoginCodeFailed, err)
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.code", nil)
 	case errors.Is(err, authn.ErrCodeUsed), v.Step.Name == flow.SecondFactor && errors.Is(err, store.ErrUsed):
+		n.because(reasonCodeUsed)
 		s.audit(r, v, store.EventLoginCodeReused, err)
 		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.code_used", nil)
 	case errors.As(err, &throttled):
 		s.guessRate.take(s.address(r))
+		n.because(reasonThrottled)
 		s.audit(r, v, store.EventLoginThrottled, err)
 		key, args := s.throttled(w, throttled)
 		return s.render(w, r, v, http.StatusTooManyRequests, key, args)
 	case errors.Is(err, authn.ErrBusy):
+		n.because(reasonBusy)
 		w.Header().Set("Retry-After", "5")
 		return s.render(w, r, v, http.StatusServiceUnavailable, "error.busy", nil)
 	case flow.Expected(err):
+		n.because(reasonStale)
 		return redirect(w, s.base+"/interaction/"+v.Interaction)
 	}
 	return err
@@ -70,7 +80,7 @@ func (s *server) recordPassword(w http.ResponseWriter, r *http.Request, v *flow.
 	}
 	browser := s.knownBrowser(r, login)
 	if wait := s.guessRate.full(s.address(r)); wait > 0 && browser == "" {
-		return "", tooMany(wait)
+		return "", s.tooMany(s.guessRate, wait)
 	}
 	in, err := s.Checker.CheckPassword(r.Context(), authn.PasswordAttempt{Login: login, Password: password, KnownBrowser: browser})
 	if err != nil {

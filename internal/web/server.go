@@ -4,7 +4,6 @@
 package web
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -20,6 +19,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/metric"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 	"github.com/sallyport-id/sallyport/internal/token"
@@ -47,6 +47,7 @@ type Config struct {
 	// IsOperator says whether a request's probe header comes from whoever has the
 	// master key.
 	IsOperator func(proof string) bool
+	Metrics    *metric.Metrics
 	// TrustedProxies may say, with X-Forwarded-For, whose request theirs is.
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger
@@ -55,7 +56,8 @@ type Config struct {
 
 type server struct {
 	Config
-	base      string // path prefix, "" or "/id"
+	base      string            // path prefix, "" or "/id"
+	paths     map[string]string // of the routes, by their patterns
 	metadata  document
 	pageRate  *limiter
 	guessRate *limiter
@@ -64,8 +66,8 @@ type server struct {
 // New returns the handler of the whole server.
 func New(c Config) (http.Handler, error) {
 	s := &server{Config: c, base: strings.TrimSuffix(c.Issuer.EscapedPath(), "/")}
-	s.pageRate = newLimiter(c.Limits.Pages, c.Now)
-	s.guessRate = newLimiter(c.Limits.Failures, c.Now)
+	s.pageRate = newLimiter("pages", c.Limits.Pages, c.Now)
+	s.guessRate = newLimiter("failures", c.Limits.Failures, c.Now)
 	var err error
 	if s.metadata, err = s.buildMetadata(); err != nil {
 		return nil, fmt.Errorf("build metadata: %w", err)
@@ -76,6 +78,7 @@ func New(c Config) (http.Handler, error) {
 // routes is every route of the server.
 func (s *server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	s.paths = map[string]string{}
 	for _, route := range []struct {
 		pattern string
 		handle  handler
@@ -103,6 +106,7 @@ func (s *server) routes() *http.ServeMux {
 		{"GET " + s.base + "/assets/{name}", s.asset},
 		{"GET " + s.base + "/{$}", s.home},
 	} {
+		_, s.paths[route.pattern], _ = strings.Cut(route.pattern, " ")
 		mux.Handle(route.pattern, s.handle(route.handle))
 	}
 	return mux
@@ -187,14 +191,7 @@ func (s *server) formTokenIs(r *http.Request, got, interaction, session string) 
 }
 
 func (s *server) origin(r *http.Request) flow.Origin {
-	return flow.Origin{Address: s.address(r).String(), RequestID: requestID(r.Context())}
-}
-
-type requestIDKey struct{}
-
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	return flow.Origin{Address: s.address(r).String(), RequestID: noted(r).id}
 }
 
 // client returns the client of an id, nil if there is none that is active.

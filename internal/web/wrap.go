@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -29,7 +28,8 @@ func (s *server) wrap(mux *http.ServeMux) (http.Handler, error) {
 	for _, path := range []string{"/authorize", "/token", "/introspect", "/revoke", "/userinfo", "/end_session"} {
 		sameOrigin.AddInsecureBypassPattern("POST " + s.base + path) // programs and foreign pages post here
 	}
-	sameOrigin.SetDenyHandler(s.handle(func(http.ResponseWriter, *http.Request) error {
+	sameOrigin.SetDenyHandler(s.handle(func(_ http.ResponseWriter, r *http.Request) error {
+		noted(r).because(reasonCrossOrigin)
 		return shown(http.StatusForbidden, "invalid_request", "the form was sent by a page of another origin")
 	}))
 	inner := sameOrigin.Handler(s.known(mux))
@@ -64,66 +64,34 @@ func (h *headerOnly) Header() http.Header         { return h.header }
 func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (h *headerOnly) WriteHeader(int)             {}
 
-// record serves one request with the security headers and leaves one line in
-// the log. Queries are not logged: codes and hints stand in them; nor are the
-// secrets of invitations.
+// record serves one request with the security headers and leaves one record in the
+// log, of what it was and never of what was in it (see note).
 func (s *server) record(w http.ResponseWriter, r *http.Request, inner http.Handler) {
 	began := time.Now()
-	id := store.NewID()
-	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestIDKey{}, id), patience)
+	n := &note{id: store.NewID()}
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), noteKey{}, n), patience)
 	defer cancel()
 	r = r.WithContext(ctx)
-	s.headers(w.Header(), id)
+	s.headers(w.Header(), n.id)
 	seen := &recorder{ResponseWriter: w}
+	s.Metrics.Begin()
 	defer func() {
 		if p := recover(); p != nil {
-			s.Log.ErrorContext(r.Context(), "panic", "request", id, "panic", p, "stack", string(debug.Stack()))
+			s.Log.ErrorContext(r.Context(), "panic", "request", n.id, "panic", p, "stack", string(debug.Stack()))
+			n.because(oidc.ServerError)
 			if seen.status == 0 {
 				s.showError(seen, r, &pageError{status: http.StatusInternalServerError, code: oidc.ServerError})
 			}
 		}
-		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("request", id), slog.String("method", r.Method), slog.String("path", loggedPath(r)),
-			slog.Int("status", seen.status), slog.Duration("took", time.Since(began)), slog.String("address", s.address(r).String()))
+		s.finished(r, n, seen, time.Since(began))
 	}()
 	if !strings.EqualFold(r.Host, s.Issuer.Host) {
+		n.because(reasonWrongHost)
 		s.fail(seen, r, shown(http.StatusMisdirectedRequest, "invalid_request", "this server is "+s.Tokens.Issuer))
 		return
 	}
 	inner.ServeHTTP(seen, r)
 }
-
-// loggedPath is the path without the secret of an invitation, also where it is
-// misspelt or not at its place.
-func loggedPath(r *http.Request) string {
-	path := r.URL.Path
-	if at := strings.Index(strings.ToLower(path), invitationPath); at >= 0 && len(strings.ToLower(path)) == len(path) {
-		return path[:at] + invitationPath + "[redacted]"
-	}
-	return path
-}
-
-// recorder remembers the status.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // headers sets what protects every answer; a handler may widen it.
 func (s *server) headers(h http.Header, requestID string) {

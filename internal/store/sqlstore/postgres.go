@@ -264,6 +264,11 @@ func (p *postgres) close() error {
 	return p.db.Close()
 }
 
+// Stats returns what was done since Open. Nothing waits but for a connection.
+func (p *postgres) Stats() Stats {
+	return Stats{Commits: p.Commits(), Writes: p.Writes(), Connections: p.db.Stats()}
+}
+
 // Commits returns how many transactions were committed since Open.
 func (p *postgres) Commits() int64 { return p.commits.Load() }
 

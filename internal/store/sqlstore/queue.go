@@ -78,6 +78,13 @@ func (q *queue) pop(l lane, most int, batch []*operation) []*operation {
 	return batch
 }
 
+// waiting is how many are in each lane.
+func (q *queue) waiting() (inOrdinary, inTokens int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.lanes[ordinary]), len(q.lanes[tokens])
+}
+
 // close refuses whatever comes later: with the error, or ErrClosed. Those who
 // wait are returned if there is an error, else they still have their turn.
 func (q *queue) close(why error) (waiting []*operation) {

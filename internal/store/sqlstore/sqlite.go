@@ -106,6 +106,12 @@ func (f *sqliteFile) read(ctx context.Context, query string, args []any, scan fu
 
 func (f *sqliteFile) clock(context.Context) (time.Time, error) { return time.Now(), nil }
 
+func (f *sqliteFile) Stats() Stats {
+	s := Stats{Commits: f.Commits(), Writes: f.Writes(), Connections: f.db.Stats()}
+	s.Waiting, s.WaitingTokens = f.queue.waiting()
+	return s
+}
+
 // close lets the writes that wait have their turn.
 func (f *sqliteFile) close() error {
 	return errors.Join(f.writer.close(), f.reads.close(), f.db.Close())

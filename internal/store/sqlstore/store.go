@@ -78,6 +78,8 @@ type database interface {
 	// clock returns the time that the database's machine has.
 	clock(ctx context.Context) (time.Time, error)
 
+	// Stats returns what was done since Open, and what waits.
+	Stats() Stats
 	// Commits returns how many transactions were committed since Open.
 	Commits() int64
 	// Writes returns how many verbs were committed in them.
@@ -87,6 +89,16 @@ type database interface {
 	Failed() <-chan struct{}
 	// Err is nil, or the reason why Failed is closed.
 	Err() error
+}
+
+// Stats says what a database has done, and what waits for it.
+type Stats struct {
+	Commits, Writes int64
+	// Waiting and WaitingTokens are the writes in line for SQLite's one writer, in
+	// the ordinary lane and in that of the token endpoint.
+	Waiting, WaitingTokens int
+	// Connections are all of PostgreSQL's, and those of SQLite that read.
+	Connections sql.DBStats
 }
 
 // Open opens the database and brings its tables up to date. ctx bounds the

@@ -1,0 +1,41 @@
+package sallyport
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/metric"
+)
+
+// Metrics answers a scrape of Prometheus. It belongs on a listener that nobody
+// reaches from outside; the names are in docs/operate/monitor.md.
+func (s *Server) Metrics() http.Handler { return s.metrics.Handler() }
+
+// sources are the parts that count for themselves.
+func (s *Server) sources(hasher *authn.Hasher, ring *keys.Ring) metric.Sources {
+	return metric.Sources{
+		Store: func() metric.Store {
+			st := s.store.Stats()
+			return metric.Store{
+				Commits: st.Commits, Writes: st.Writes, Waiting: st.Waiting, WaitingTokens: st.WaitingTokens,
+				ConnectionsInUse: st.Connections.InUse, ConnectionsIdle: st.Connections.Idle,
+				ConnectionWaits: st.Connections.WaitCount, ConnectionWaited: st.Connections.WaitDuration,
+			}
+		},
+		Hashes: func() metric.Hashes {
+			h := hasher.Stats()
+			return metric.Hashes{Running: h.Running, Waiting: h.Waiting, WaitingKnown: h.WaitingKnown, Done: h.Done, Refused: h.Refused}
+		},
+		Keys: func() map[string]time.Time {
+			made := map[string]time.Time{}
+			for _, alg := range []string{keys.RS256, keys.ES256, keys.EdDSA} {
+				if k, ok := ring.Load().Signer(alg); ok {
+					made[alg] = k.CreatedAt
+				}
+			}
+			return made
+		},
+	}
+}
