@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/admin"
@@ -558,4 +561,133 @@ func TestAPIRemovedWhileSigningIn(t *testing.T) {
 	v := b.authorize("portal", "resource", orders, "scope", "openid orders:read").mustStep("login", 200)
 	r.must(r.Admin().RemoveResource(t.Context(), orders))
 	b.answer(v, "password", "username", "mina", "password", r.mina.password).mustRefuse(oidc.InvalidTarget)
+}
+
+const signer = "https://signer.example.com/"
+
+// addJWTAPI registers an API that checks tokens by itself, its own client "signer",
+// and a machine that may use it.
+func (r *rig) addJWTAPI(uri, alg, client string) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	r.must(r.Admin().AddResource(ctx, &oidc.Resource{URI: uri, Name: "Signer", Scopes: []string{"sign"}, TokenFormat: oidc.FormatJWT, SigningAlg: alg}))
+	own, robot := admin.Machine("signer", "Signer"), admin.Machine(client, "Robot")
+	r.must(r.Admin().AllowIntrospection(ctx, own, uri))
+	r.must(r.Admin().Allow(ctx, robot, uri))
+	r.addClient(ctx, own)
+	r.addClient(ctx, robot)
+}
+
+// verified checks an access token as an API does: by its type, and the published
+// keys (RFC 9068 §4).
+func (r *rig) verified(token, alg string) map[string]any {
+	r.t.Helper()
+	var set jose.JSONWebKeySet
+	r.must(json.Unmarshal(r.serve(httptest.NewRequest("GET", "/jwks.json", nil)).Body.Bytes(), &set))
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+	r.must(err)
+	if typ := jws.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]; typ != "at+jwt" {
+		r.t.Errorf("got typ %v, want at+jwt", typ)
+	}
+	payload, err := jws.Verify(set.Key(jws.Signatures[0].Protected.KeyID)[0])
+	r.must(err)
+	c := map[string]any{}
+	r.must(json.Unmarshal(payload, &c))
+	return c
+}
+
+// TestJWTAccessTokens: an API that checks by itself gets a JWT, of a user or of a
+// client, that says what introspection says; it lives 5 minutes and no longer.
+func TestJWTAccessTokens(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"", "ES256", "EdDSA"} {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.addJWTAPI(signer, alg, "robot")
+			app := admin.Web("app", "App", callback)
+			r.must(r.Admin().Allow(t.Context(), app, signer))
+			r.addClient(t.Context(), app)
+			b := r.browser()
+			users := r.redeem("app", b.signIn(r.mina, b.authorize("app", "resource", signer, "scope", "openid sign")).mustCode())
+			id := claims(t, users.ID)
+			clients := r.clientToken("robot")
+			if alg == "" {
+				alg = "RS256"
+			}
+			jtis := map[any]bool{}
+			for sub, got := range map[string]tokens{r.mina.id: users, "robot": clients} {
+				c := r.verified(got.Access, alg)
+				if got.Expires != 300 || c["exp"].(float64)-c["iat"].(float64) != 300 {
+					t.Errorf("got a life of %v s, want 300", got.Expires)
+				}
+				client := "robot"
+				if sub == r.mina.id {
+					client = "app"
+				}
+				for name, want := range map[string]any{"iss": r.issuer, "sub": sub, "aud": signer, "client_id": client, "scope": "sign"} {
+					if c[name] != want {
+						t.Errorf("%s: got %v, want %v", name, c[name], want)
+					}
+				}
+				jtis[c["jti"]] = true
+				delete(c, "jti")
+				answer := r.introspect("signer", got.Access)
+				c["active"], c["token_type"] = true, "Bearer"
+				if fmt.Sprint(answer) != fmt.Sprint(c) {
+					t.Errorf("introspection says %v, the token %v", answer, c)
+				}
+				mustBeInactive(t, "another API", r.introspect("orders", got.Access))
+				if status, _ := r.userinfo(got.Access); status != http.StatusUnauthorized {
+					t.Errorf("userinfo: got %d", status)
+				}
+			}
+			c := r.verified(users.Access, alg)
+			if c["acr"] != id["acr"] || c["auth_time"] != id["auth_time"] || fmt.Sprint(c["amr"]) != fmt.Sprint(id["amr"]) {
+				t.Errorf("got %v, want what the ID token says: %v", c, id)
+			}
+			if c := r.verified(clients.Access, alg); c["acr"] != nil || c["amr"] != nil || c["auth_time"] != nil {
+				t.Errorf("a client's own token says that somebody signed in: %v", c)
+			}
+			if len(jtis) != 2 || jtis[nil] {
+				t.Errorf("got the names %v", jtis)
+			}
+		})
+	}
+}
+
+// TestJWTIsNotBelieved: what is signed by our keys and of another type, or changed,
+// or of which there is no row any more, is nothing to introspection; and an access
+// token is no ID token.
+func TestJWTIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.addJWTAPI(signer, "ES256", "robot")
+	b := r.browser()
+	id := r.redeem("web", b.signIn(r.mina, b.authorize("web")).mustCode()).ID
+	token := r.clientToken("robot").Access
+	parts := strings.Split(token, ".")
+	other := strings.Split(r.clientToken("robot").Access, ".")
+	for what, wrong := range map[string]string{
+		"an ID token":         id,
+		"another's signature": parts[0] + "." + parts[1] + "." + other[2],
+		"no signature":        parts[0] + "." + parts[1] + ".",
+		"alg none":            "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0." + parts[1] + ".",
+		"one more part":       token + ".x",
+	} {
+		mustBeInactive(t, what, r.introspect("signer", wrong))
+	}
+	b.authorize("web", "id_token_hint", token).mustRefuse(oidc.InvalidRequest)
+	if status, answer := r.postForm("/revoke", "web", url.Values{"token": {token}}); status != http.StatusBadRequest || answer["error"] != oidc.InvalidGrant {
+		t.Errorf("another client revokes it: got %d %v", status, answer)
+	}
+	r.revoke("robot", token)
+	mustBeInactive(t, "revoked", r.introspect("signer", token))
+	rest := strings.Join(other, ".")
+	r.changeClient("robot", func(c *oidc.Client) { c.AccessTokenTTL = time.Minute })
+	if got := r.clientToken("robot"); got.Expires != 60 {
+		t.Errorf("a shorter life of the client's: got %d s", got.Expires)
+	}
+	r.changeClient("robot", func(c *oidc.Client) { c.Disabled = true })
+	mustBeInactive(t, "client disabled", r.introspect("signer", rest))
 }

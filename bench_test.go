@@ -127,28 +127,42 @@ func BenchmarkUserinfo(b *testing.B) {
 	r.perOp(b, before)
 }
 
-// BenchmarkClientCredentials is a token without a signature.
+// BenchmarkClientCredentials is a token without a signature, and with one.
 func BenchmarkClientCredentials(b *testing.B) {
 	r := newRig(b)
-	before := r.Commits()
-	b.ReportAllocs()
-	for b.Loop() {
-		if w := r.serve(r.formRequest("worker", "grant_type=client_credentials")); w.Code != 200 {
-			b.Fatal(w.Body)
-		}
+	r.addJWTAPI(signer, "ES256", "robot")
+	for name, client := range map[string]string{"opaque": "worker", "jwt": "robot"} {
+		b.Run(name, func(b *testing.B) {
+			before := r.Commits()
+			b.ReportAllocs()
+			for b.Loop() {
+				if w := r.serve(r.formRequest(client, "grant_type=client_credentials")); w.Code != 200 {
+					b.Fatal(w.Body)
+				}
+			}
+			r.perOp(b, before)
+		})
 	}
-	r.perOp(b, before)
 }
 
 // BenchmarkIntrospection writes nothing.
 func BenchmarkIntrospection(b *testing.B) {
 	r := newRig(b)
-	for name, token := range map[string]string{"client": r.clientToken("worker").Access} {
+	signedIn := r.browser()
+	user := r.redeem("portal", signedIn.allowed("resource", orders, "scope", "openid orders:read")).Access
+	r.addJWTAPI(signer, "RS256", "robot")
+	for name, token := range map[string]string{
+		"client": r.clientToken("worker").Access, "user": user, "jwt": r.clientToken("robot").Access,
+	} {
 		b.Run(name, func(b *testing.B) {
 			before := r.Commits()
 			b.ReportAllocs()
 			for b.Loop() {
-				req := r.formRequest("orders", "token="+token)
+				api := "orders"
+				if name == "jwt" {
+					api = "signer"
+				}
+				req := r.formRequest(api, "token="+token)
 				req.URL.Path = "/introspect"
 				if w := r.serve(req); w.Code != 200 || !strings.Contains(w.Body.String(), `"active":true`) {
 					b.Fatal(w.Body)
@@ -178,7 +192,8 @@ func TestCommits(t *testing.T) {
 	r := newRig(t)
 	b := r.browser()
 	got := r.redeem("web", b.signIn(r.mina, b.authorize("web", "scope", oidc.ScopeOpenID)).mustCode())
-	own := r.clientToken("worker").Access
+	own, jwt := r.clientToken("worker").Access, ""
+	r.addJWTAPI(signer, "ES256", "robot")
 	for _, c := range []struct {
 		what string
 		do   func()
@@ -191,6 +206,8 @@ func TestCommits(t *testing.T) {
 		{"userinfo", func() { r.userinfo(got.Access) }, 0},
 		{"client credentials", func() { r.clientToken("worker") }, 1},
 		{"introspection", func() { r.introspect("orders", own) }, 0},
+		{"client credentials, a JWT", func() { jwt = r.clientToken("robot").Access }, 1},
+		{"introspection of a JWT", func() { r.introspect("signer", jwt) }, 0},
 		{"a whole sign-in", func() {
 			fresh := r.browser()
 			r.clock.advance(time.Minute)

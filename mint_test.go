@@ -23,6 +23,7 @@ var minters = map[string][]string{
 	"issue":            {"internal/token redeemCode", "internal/token refresh"},
 	"IssueClientToken": {"internal/token issueToClient"},
 	"issueToClient":    {"internal/token clientCredentials"},
+	"mint":             {"internal/token issueToClient", "internal/token newAccess"},
 	"newAccess":        {"internal/token issue"},
 	"newRefresh":       {"internal/token issue"},
 }

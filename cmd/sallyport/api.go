@@ -27,13 +27,15 @@ type apiAddCmd struct {
 	URI            string        `arg:"" help:"Its name in requests, and the audience of its tokens: an absolute URI without fragment."`
 	Name           string        `help:"What people see; the URI if empty."`
 	Scope          []string      `required:"" sep:"none" help:"A scope that it knows. May be repeated."`
-	AccessTokenTTL time.Duration `name:"access-token-ttl" placeholder:"TIME" help:"How long its access tokens live; 10m if not said."`
+	Format         string        `default:"opaque" enum:"opaque,jwt" help:"What its access tokens are: opaque (it asks what they are worth, and hears at once that they ended) or jwt (it checks them by itself, and takes them until they expire)."`
+	SigningAlg     string        `default:"" enum:",RS256,ES256,EdDSA" help:"The algorithm of its JWTs; RS256 if not said."`
+	AccessTokenTTL time.Duration `name:"access-token-ttl" placeholder:"TIME" help:"How long its access tokens live; if not said 10m, or 5m as a JWT, which is the most of one."`
 	MinLevel       int           `placeholder:"LEVEL" help:"The least that a user must have proven for a token: 1 or 2 factors."`
 }
 
 // Run registers the API.
 func (c *apiAddCmd) Run() error {
-	r := &oidc.Resource{URI: c.URI, Name: c.Name, Scopes: c.Scope, AccessTokenTTL: c.AccessTokenTTL, MinLevel: oidc.Level(c.MinLevel)}
+	r := &oidc.Resource{URI: c.URI, Name: c.Name, Scopes: c.Scope, TokenFormat: c.Format, SigningAlg: c.SigningAlg, AccessTokenTTL: c.AccessTokenTTL, MinLevel: oidc.Level(c.MinLevel)}
 	if r.Name == "" {
 		r.Name = c.URI
 	}
@@ -59,7 +61,7 @@ type shownAPI struct {
 func (s shownAPI) print(w io.Writer) error {
 	return printLines(w, []line{
 		{"resource", s.URI}, {"name", s.Name}, {"scopes", strings.Join(s.Scopes, " ")},
-		{"access_token_ttl", ttlText(s.AccessTokenTTL)}, {"min_level", fmt.Sprint(int(s.MinLevel))},
+		{"token_format", s.TokenFormat}, {"token_signing_alg", s.SigningAlg}, {"access_token_ttl", ttlText(s.AccessTokenTTL)}, {"min_level", fmt.Sprint(int(s.MinLevel))},
 		{"clients", strings.Join(s.Clients, " ")}, {"introspects", strings.Join(s.Introspects, " ")},
 	})
 }
@@ -88,9 +90,9 @@ func (c *apiListCmd) Run() error {
 		}
 		return c.print(os.Stdout, list, func(w io.Writer) error {
 			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "RESOURCE\tNAME\tLEVEL\tSCOPES")
+			fmt.Fprintln(t, "RESOURCE\tNAME\tFORMAT\tLEVEL\tSCOPES")
 			for _, r := range list {
-				fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", r.URI, r.Name, r.MinLevel, strings.Join(r.Scopes, " "))
+				fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", r.URI, r.Name, r.TokenFormat, r.MinLevel, strings.Join(r.Scopes, " "))
 			}
 			return t.Flush()
 		})

@@ -5,8 +5,9 @@ import (
 	"net/url"
 )
 
-// AccessToken is what an access token says to the API that it is for: the members
-// of an introspection response (RFC 7662 §2.2). Times are Unix seconds.
+// AccessToken is what an access token says to the API that it is for, by a JWT
+// (RFC 9068 §2.2) or in answer to an introspection request (RFC 7662 §2.2). Times
+// are Unix seconds.
 type AccessToken struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"` // the user; of a client's own token the client
@@ -17,6 +18,12 @@ type AccessToken struct {
 	Scope    string `json:"scope"`
 	// Authentication is nil in a client's own token: nobody signed in.
 	*Authentication
+}
+
+// JWTAccessToken are the claims of a JWT access token (RFC 9068 §2.2).
+type JWTAccessToken struct {
+	AccessToken
+	ID string `json:"jti"`
 }
 
 // Authentication says how and when the user signed in (RFC 9470 §6).

@@ -21,19 +21,34 @@ type Resource struct {
 	Name string `json:"resource_name"`
 	// Scopes are what it knows: at least one. They mean nothing without it.
 	Scopes []string `json:"scopes"`
-	// TokenFormat is what its access tokens are: opaque (also when empty).
+	// TokenFormat is what its access tokens are: opaque (also when empty), or jwt,
+	// which it checks by itself (RFC 9068).
 	TokenFormat string `json:"token_format,omitempty"`
-	// AccessTokenTTL is how long its access tokens live; 0: the server's default.
+	// SigningAlg is the algorithm of a JWT: RS256 (also when empty), which every
+	// such API must know (RFC 9068 §2.1), ES256 or EdDSA.
+	SigningAlg string `json:"token_signing_alg,omitempty"`
+	// AccessTokenTTL is how long its access tokens live, a JWT at most 5 minutes; 0:
+	// the server's default.
 	AccessTokenTTL time.Duration `json:"access_token_ttl,omitempty"`
 	// MinLevel joins the client's floor under policy: no user's token for less.
 	MinLevel Level `json:"min_level,omitempty"`
 }
 
 // The formats of access tokens.
-const FormatOpaque = "opaque"
+const (
+	FormatOpaque = "opaque"
+	FormatJWT    = "jwt"
+)
 
 // longestTTL bounds what an operator may say of an access token's life.
 const longestTTL = 24 * time.Hour
+
+// LongestJWT bounds the life of an access token that nobody has to ask about: as
+// long it outlives the user's.
+const LongestJWT = 5 * time.Minute
+
+// JWT reports whether the API's access tokens are JWTs.
+func (r *Resource) JWT() bool { return r.TokenFormat == FormatJWT }
 
 // Validate says what is wrong with a registration, in words for the operator;
 // nil if nothing is.
@@ -50,10 +65,16 @@ func (r *Resource) Validate() error {
 	switch {
 	case r.ID == "":
 		return errors.New("id is missing")
-	case r.TokenFormat != "" && r.TokenFormat != FormatOpaque:
+	case !slices.Contains([]string{"", FormatOpaque, FormatJWT}, r.TokenFormat):
 		return errors.New("token_format is not supported")
+	case !slices.Contains([]string{"", "RS256", "ES256", "EdDSA"}, r.SigningAlg):
+		return errors.New("token_signing_alg is not supported")
+	case r.SigningAlg != "" && !r.JWT():
+		return errors.New("token_signing_alg is for the format jwt alone")
 	case r.AccessTokenTTL < 0 || r.AccessTokenTTL > longestTTL || r.AccessTokenTTL%time.Second != 0:
 		return errors.New("access_token_ttl must be whole seconds, at most 24 hours")
+	case r.JWT() && r.AccessTokenTTL > LongestJWT:
+		return errors.New("access_token_ttl of a JWT must be at most 5 minutes: it outlives the user that long")
 	case r.MinLevel < LevelNone || r.MinLevel > LevelPHRH:
 		return errors.New("min_level must be 0 to 4")
 	}

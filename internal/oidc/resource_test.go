@@ -44,6 +44,15 @@ func TestValidateResource(t *testing.T) {
 		{"scope with a space", func(r *oidc.Resource) { r.Scopes = []string{"a b"} }, "scopes"},
 		{"openid", func(r *oidc.Resource) { r.Scopes = []string{"openid"} }, "own"},
 		{"offline_access", func(r *oidc.Resource) { r.Scopes = []string{"read", "offline_access"} }, "own"},
+		{"JWT", func(r *oidc.Resource) { r.TokenFormat, r.AccessTokenTTL = oidc.FormatJWT, 5*time.Minute }, ""},
+		{"JWT, ES256", func(r *oidc.Resource) { r.TokenFormat, r.SigningAlg = oidc.FormatJWT, "ES256" }, ""},
+
+		{"JWT that outlives the user for longer", func(r *oidc.Resource) {
+			r.TokenFormat, r.AccessTokenTTL = oidc.FormatJWT, 5*time.Minute+time.Second
+		}, "5 minutes"},
+		{"JWT, HS256", func(r *oidc.Resource) { r.TokenFormat, r.SigningAlg = oidc.FormatJWT, "HS256" }, "token_signing_alg"},
+		{"JWT, none", func(r *oidc.Resource) { r.TokenFormat, r.SigningAlg = oidc.FormatJWT, "none" }, "token_signing_alg"},
+		{"opaque, signed", func(r *oidc.Resource) { r.SigningAlg = "ES256" }, "token_signing_alg"},
 		{"another format", func(r *oidc.Resource) { r.TokenFormat = "saml" }, "token_format"},
 		{"longer than a day", func(r *oidc.Resource) { r.AccessTokenTTL = 24*time.Hour + time.Second }, "access_token_ttl"},
 		{"parts of a second", func(r *oidc.Resource) { r.AccessTokenTTL = time.Millisecond }, "access_token_ttl"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -37,9 +38,9 @@ func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, er
 	if err != nil {
 		return nil, oidc.Errorf(oidc.InvalidGrant, "the sign-in behind this grant no longer suffices")
 	}
-	access, token := s.newAccess(r, i)
-	if len(access.Scope) == 0 {
-		return nil, oidc.Errorf(oidc.InvalidScope, "nothing of scope is the client's at this API")
+	access, token, err := s.newAccess(r, i, result)
+	if err != nil {
+		return nil, err
 	}
 	tokens := store.Tokens{Access: access, Events: []store.Event{r.event(i.event, i.grant)}}
 	resp := &Response{
@@ -63,14 +64,18 @@ func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, er
 // issueToClient is the only way to a client's own token: for an API, with scopes
 // that the client has there. No policy is asked, because nobody signed in.
 func (s *Service) issueToClient(ctx context.Context, r *call, api *oidc.Resource, scope []string) (*Response, error) {
-	secret, hash := store.NewSecret()
-	t := &store.ClientToken{ID: store.NewID(), SecretHash: hash, ClientID: r.client.ID, Resource: api, Scope: scope,
+	t := &store.ClientToken{ID: store.NewID(), ClientID: r.client.ID, Resource: api, Scope: scope,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(lifetime(r.client, api))}
+	var token string
+	var err error
+	if token, t.SecretHash, err = s.mint(ClientPrefix+t.ID, api, s.clientClaims(t, scope)); err != nil {
+		return nil, err
+	}
 	if err := s.Store.IssueClientToken(ctx, t, r.ownEvent(store.EventTokenClient, api.URI)); err != nil {
 		return nil, notFoundIs(errTarget, err)
 	}
 	return &Response{
-		AccessToken: ClientPrefix + t.ID + "." + secret, TokenType: "Bearer", Scope: strings.Join(scope, " "),
+		AccessToken: token, TokenType: "Bearer", Scope: strings.Join(scope, " "),
 		ExpiresIn: int64(t.ExpiresAt.Sub(r.now) / time.Second),
 	}, nil
 }
@@ -90,6 +95,9 @@ func lifetime(c *oidc.Client, api *oidc.Resource) time.Duration {
 		return orDefault(c.AccessTokenTTL, accessTTL)
 	}
 	ttl := orDefault(api.AccessTokenTTL, accessTTL)
+	if api.JWT() {
+		ttl = min(ttl, oidc.LongestJWT)
+	}
 	return min(ttl, orDefault(c.AccessTokenTTL, ttl))
 }
 
@@ -99,14 +107,46 @@ func evidence(g *store.Grant) authn.Evidence {
 	return authn.Evidence{UserID: g.UserID, Proofs: g.Proofs, At: g.CreatedAt, Interaction: g.Interaction}
 }
 
-func (s *Service) newAccess(r *call, i issuance) (*store.AccessToken, string) {
-	secret, hash := store.NewSecret()
-	t := &store.AccessToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Resource: i.api, Scope: i.scope,
+func (s *Service) newAccess(r *call, i issuance, result authn.Result) (t *store.AccessToken, token string, err error) {
+	t = &store.AccessToken{ID: store.NewID(), GrantID: i.grant.ID, Resource: i.api, Scope: i.scope,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(lifetime(r.client, i.api))}
+	var claims *oidc.AccessToken
 	if i.api != nil {
 		t.Scope = within(i.scope, r.client.ScopesAt(i.api))
+		claims = s.userClaims(t, i.grant, t.Scope, result)
 	}
-	return t, AccessPrefix + t.ID + "." + secret
+	if len(t.Scope) == 0 {
+		return nil, "", oidc.Errorf(oidc.InvalidScope, "nothing of scope is the client's at this API")
+	}
+	token, t.SecretHash, err = s.mint(AccessPrefix+t.ID, i.api, claims)
+	return t, token, err
+}
+
+// mint makes what the client gets of an access token, and the hash that is stored
+// of it: a secret, or for an API that wants it so a JWT with the claims, whose jti is
+// the name. Either way there is a row, to ask about and to revoke.
+func (s *Service) mint(name string, api *oidc.Resource, claims *oidc.AccessToken) (token string, hash []byte, err error) {
+	if api == nil || !api.JWT() {
+		secret, hash := store.NewSecret()
+		return name + "." + secret, hash, nil
+	}
+	body, err := json.Marshal(oidc.JWTAccessToken{AccessToken: *claims, ID: name})
+	if err != nil {
+		return "", nil, fmt.Errorf("marshal access token: %w", err)
+	}
+	if token, err = s.Keys.Load().Sign(algOr(api.SigningAlg), keys.TypeAccessToken, body); err != nil {
+		return "", nil, fmt.Errorf("sign access token: %w", err)
+	}
+	return token, store.HashSecret(token), nil
+}
+
+// algOr is the standards' default where no algorithm is named (OpenID Connect Core
+// §10.1, RFC 9068 §2.1).
+func algOr(alg string) string {
+	if alg == "" {
+		return keys.RS256
+	}
+	return alg
 }
 
 func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
@@ -119,10 +159,7 @@ func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
 // idToken signs the ID token (OpenID Connect Core §2): the only signature of
 // the response.
 func (s *Service) idToken(r *call, i issuance, result authn.Result, access string) (string, error) {
-	alg := r.client.IDTokenAlg
-	if alg == "" {
-		alg = "RS256"
-	}
+	alg := algOr(r.client.IDTokenAlg)
 	claims := oidc.IDToken{
 		Issuer: s.Issuer, Subject: i.user.ID, Audience: r.client.ID,
 		Expiry: r.now.Add(idTokenTTL).Unix(), IssuedAt: r.now.Unix(), AuthTime: result.AuthTime.Unix(),
@@ -136,7 +173,7 @@ func (s *Service) idToken(r *call, i issuance, result authn.Result, access strin
 	if err != nil {
 		return "", fmt.Errorf("marshal id token: %w", err)
 	}
-	jws, err := s.Keys.Load().Sign(alg, "JWT", body)
+	jws, err := s.Keys.Load().Sign(alg, keys.TypeJWT, body)
 	if err != nil {
 		return "", fmt.Errorf("sign id token: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -12,7 +11,8 @@ import (
 )
 
 // Revoke ends a token of the client's own (RFC 7009 §2): an access token alone, a
-// refresh token with its grant and all tokens of it, even if it was rotated away. A
+// refresh token with its grant and all tokens of it, even if it was rotated away. An
+// API that checks JWTs by itself takes one until it expires, at most 5 minutes. A
 // token that is worth nothing is no error; one of another client is. Errors are
 // *oidc.Error for the client, anything else for the log.
 func (s *Service) Revoke(ctx context.Context, q *oidc.TokenQuery, o flow.Origin) error {
@@ -21,14 +21,10 @@ func (s *Service) Revoke(ctx context.Context, q *oidc.TokenQuery, o flow.Origin)
 		return err
 	}
 	r := &call{client: c, origin: o, now: s.Now()}
-	token := string(q.Token)
-	switch {
-	case strings.HasPrefix(token, RefreshPrefix):
-		err = s.revokeRefresh(ctx, r, token)
-	case strings.HasPrefix(token, ClientPrefix):
-		err = s.revokeOwn(ctx, r, token)
-	default:
-		err = s.revokeAccess(ctx, r, token)
+	if id, hash, ok := parse(RefreshPrefix, string(q.Token)); ok {
+		err = s.revokeRefresh(ctx, r, id, hash)
+	} else {
+		err = s.revokeAccess(ctx, r, string(q.Token))
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -39,11 +35,7 @@ func (s *Service) Revoke(ctx context.Context, q *oidc.TokenQuery, o flow.Origin)
 // errForeign: RFC 7009 §2.1 has the client told, in the words of RFC 6749 §5.2.
 var errForeign = oidc.Errorf(oidc.InvalidGrant, "the token is another client's")
 
-func (s *Service) revokeRefresh(ctx context.Context, r *call, token string) error {
-	id, hash, ok := parse(RefreshPrefix, token)
-	if !ok {
-		return store.ErrNotFound
-	}
+func (s *Service) revokeRefresh(ctx context.Context, r *call, id string, hash []byte) error {
 	_, grant, _, err := s.Store.RefreshToken(ctx, id, hash, r.now)
 	if err != nil {
 		return fmt.Errorf("load refresh token: %w", err)
@@ -55,10 +47,16 @@ func (s *Service) revokeRefresh(ctx context.Context, r *call, token string) erro
 }
 
 func (s *Service) revokeAccess(ctx context.Context, r *call, token string) error {
-	id, hash, ok := parse(AccessPrefix, token)
-	if !ok {
-		return store.ErrNotFound
+	switch kind, id, hash := s.parseAccess(token); kind {
+	case AccessPrefix:
+		return s.revokeUsers(ctx, r, id, hash)
+	case ClientPrefix:
+		return s.revokeClients(ctx, r, id, hash)
 	}
+	return nil
+}
+
+func (s *Service) revokeUsers(ctx context.Context, r *call, id string, hash []byte) error {
 	_, grant, _, err := s.Store.AccessToken(ctx, id, hash, r.now)
 	if err != nil {
 		return fmt.Errorf("load access token: %w", err)
@@ -69,11 +67,7 @@ func (s *Service) revokeAccess(ctx context.Context, r *call, token string) error
 	return s.Store.RevokeAccessToken(ctx, id, hash, r.event(store.EventTokenAccessRevoked, grant))
 }
 
-func (s *Service) revokeOwn(ctx context.Context, r *call, token string) error {
-	id, hash, ok := parse(ClientPrefix, token)
-	if !ok {
-		return store.ErrNotFound
-	}
+func (s *Service) revokeClients(ctx context.Context, r *call, id string, hash []byte) error {
 	t, _, err := s.Store.ClientToken(ctx, id, hash, r.now)
 	if err != nil {
 		return fmt.Errorf("load token: %w", err)
