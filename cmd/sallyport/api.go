@@ -15,9 +15,11 @@ import (
 )
 
 type apiCommands struct {
-	Add    apiAddCmd    `cmd:"" help:"Register an API. What may use it, and what it is itself, is said with client add."`
+	Add    apiAddCmd    `cmd:"" help:"Register an API."`
 	List   apiListCmd   `cmd:"" help:"List the APIs."`
 	Show   apiShowCmd   `cmd:"" help:"Show all fields of one, and its clients."`
+	Allow  apiAllowCmd  `cmd:"" help:"Let a client use one, or make it the API's own. For a new client: client add."`
+	Deny   apiDenyCmd   `cmd:"" help:"Take that back; the tokens that the client has for it stop."`
 	Remove apiRemoveCmd `cmd:"" help:"Forget one, and end the tokens for it."`
 }
 
@@ -126,6 +128,34 @@ func (c *apiShowCmd) Run() error {
 			}
 		}
 		return c.print(os.Stdout, s, s.print)
+	})
+}
+
+type apiAllowCmd struct {
+	configFlag
+	URI        string   `arg:"" help:"The API's URI."`
+	Client     string   `arg:"" help:"The client_id."`
+	Scope      []string `sep:"none" xor:"what" help:"A scope that the client may ask for, in place of those that it had; all of the API's if none is said. May be repeated."`
+	Introspect bool     `xor:"what" help:"The client is the API itself: it may ask what tokens for it are worth."`
+}
+
+// Run allows it.
+func (c *apiAllowCmd) Run() error {
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		return a.AllowClient(ctx, c.Client, c.URI, c.Scope, c.Introspect)
+	})
+}
+
+type apiDenyCmd struct {
+	configFlag
+	URI    string `arg:"" help:"The API's URI."`
+	Client string `arg:"" help:"The client_id."`
+}
+
+// Run takes it back.
+func (c *apiDenyCmd) Run() error {
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		return a.DenyClient(ctx, c.Client, c.URI)
 	})
 }
 

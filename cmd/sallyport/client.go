@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -229,6 +230,9 @@ func (c *clientListCmd) Run() error {
 		if err != nil {
 			return err
 		}
+		if err := leaveOutGone(ctx, db, clients...); err != nil {
+			return err
+		}
 		list := []shownClient{}
 		for _, client := range clients {
 			list = append(list, shown(client))
@@ -257,9 +261,26 @@ func (c *clientShowCmd) Run() error {
 		if err != nil {
 			return fmt.Errorf("client %q: %w", c.ID, err)
 		}
+		if err := leaveOutGone(ctx, db, client); err != nil {
+			return err
+		}
 		s := shown(client)
 		return c.print(os.Stdout, s, s.print)
 	})
+}
+
+// leaveOutGone takes what clients may do at APIs that are gone out of what is shown.
+func leaveOutGone(ctx context.Context, db *sqlstore.Store, clients ...*oidc.Client) error {
+	apis, err := db.Resources(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range clients {
+		c.Resources = slices.DeleteFunc(c.Resources, func(a oidc.ResourceAccess) bool {
+			return !slices.ContainsFunc(apis, func(r *oidc.Resource) bool { return r.ID == a.ResourceID })
+		})
+	}
+	return nil
 }
 
 type clientRotateCmd struct {

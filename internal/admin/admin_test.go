@@ -157,6 +157,39 @@ func TestAllow(t *testing.T) {
 	if c, err = db.Client(t.Context(), "worker"); err != nil || len(c.Resources) != 1 || !c.Introspects(r) || !slices.Equal(c.ScopesAt(r), r.Scopes) {
 		t.Errorf("got %+v, %v", c, err)
 	}
+	may := func(scopes int, introspects bool) {
+		t.Helper()
+		c, err := db.Client(t.Context(), "worker")
+		if err != nil || len(c.ScopesAt(r)) != scopes || c.Introspects(r) != introspects {
+			t.Errorf("got %+v, %v; want %d scopes, %v", c, err, scopes, introspects)
+		}
+	}
+	for _, err := range []error{a.DenyClient(t.Context(), "worker", uri), a.AllowClient(t.Context(), "worker", uri, []string{"read"}, false)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	may(1, false)
+	if err := a.AllowClient(t.Context(), "worker", uri, nil, true); err != nil {
+		t.Fatal(err)
+	}
+	may(1, true)
+	if _, err := a.AddClient(t.Context(), admin.SPA("spa", "SPA", "https://spa.example.com/cb")); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"a scope that is none":    a.AllowClient(t.Context(), "worker", uri, []string{"admin"}, false),
+		"a client that is none":   a.AllowClient(t.Context(), "nobody", uri, nil, false),
+		"an API that is none":     a.AllowClient(t.Context(), "worker", "https://none.example/", nil, false),
+		"a public client asks":    a.AllowClient(t.Context(), "spa", uri, nil, true),
+		"nothing to take":         a.DenyClient(t.Context(), "spa", uri),
+		"nothing to take of none": a.DenyClient(t.Context(), "nobody", uri),
+	} {
+		if err == nil {
+			t.Errorf("%s: got no error", what)
+		}
+	}
+	may(1, true)
 	if err := a.RemoveResource(t.Context(), uri); err != nil {
 		t.Fatal(err)
 	}

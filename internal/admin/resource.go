@@ -58,6 +58,45 @@ func (a *Admin) AllowIntrospection(ctx context.Context, c *oidc.Client, uri stri
 	return nil
 }
 
+// AllowClient lets a registered client use an API with these scopes, in place of
+// those that it had there, with none given with all; or it makes the client the
+// API's own, too.
+func (a *Admin) AllowClient(ctx context.Context, id, uri string, scopes []string, introspect bool) error {
+	return a.changeAccess(ctx, id, "client.allowed", uri, func(c *oidc.Client) error {
+		if introspect {
+			return a.AllowIntrospection(ctx, c, uri)
+		}
+		return a.Allow(ctx, c, uri, scopes...)
+	})
+}
+
+// DenyClient takes from a registered client all that it may do at an API, or at one
+// that is no more. The tokens that it has for it are worth nothing from then on.
+func (a *Admin) DenyClient(ctx context.Context, id, uri string) error {
+	return a.changeAccess(ctx, id, "client.denied", uri, func(c *oidc.Client) error {
+		before := len(c.Resources)
+		c.Resources = slices.DeleteFunc(c.Resources, func(a oidc.ResourceAccess) bool { return a.URI == uri })
+		if len(c.Resources) == before {
+			return fmt.Errorf("client %q may do nothing at %q", id, uri)
+		}
+		return nil
+	})
+}
+
+func (a *Admin) changeAccess(ctx context.Context, id, event, uri string, change func(*oidc.Client) error) error {
+	c, err := a.Store.Client(ctx, id)
+	if err != nil {
+		return fmt.Errorf("client %q: %w", id, err)
+	}
+	if err := change(c); err != nil {
+		return err
+	}
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("client %q: %w", id, err)
+	}
+	return a.Store.UpdateClient(ctx, c, store.Event{At: a.Now(), Type: event, ClientID: id, Detail: uri})
+}
+
 // access returns what the client may do with the API, to be changed.
 func access(c *oidc.Client, r *oidc.Resource) *oidc.ResourceAccess {
 	for i := range c.Resources {
