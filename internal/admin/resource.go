@@ -62,7 +62,7 @@ func (a *Admin) AllowIntrospection(ctx context.Context, c *oidc.Client, uri stri
 // those that it had there, with none given with all; or it makes the client the
 // API's own, too.
 func (a *Admin) AllowClient(ctx context.Context, id, uri string, scopes []string, introspect bool) error {
-	return a.changeAccess(ctx, id, "client.allowed", uri, func(c *oidc.Client) error {
+	return a.changeAccess(ctx, id, store.EventClientAllowed, uri, func(c *oidc.Client) error {
 		if introspect {
 			return a.AllowIntrospection(ctx, c, uri)
 		}
@@ -73,7 +73,7 @@ func (a *Admin) AllowClient(ctx context.Context, id, uri string, scopes []string
 // DenyClient takes from a registered client all that it may do at an API, or at one
 // that is no more. The tokens that it has for it are worth nothing from then on.
 func (a *Admin) DenyClient(ctx context.Context, id, uri string) error {
-	return a.changeAccess(ctx, id, "client.denied", uri, func(c *oidc.Client) error {
+	return a.changeAccess(ctx, id, store.EventClientDenied, uri, func(c *oidc.Client) error {
 		before := len(c.Resources)
 		c.Resources = slices.DeleteFunc(c.Resources, func(a oidc.ResourceAccess) bool { return a.URI == uri })
 		if len(c.Resources) == before {

@@ -66,6 +66,8 @@ const (
 	EventClientRemoved       = "client.removed"
 	EventClientSecretRotated = "client.secret.rotated"
 	EventClientSecretEnded   = "client.secret.ended"
+	EventClientAllowed       = "client.allowed"
+	EventClientDenied        = "client.denied"
 	EventClientAuthFailed    = "client.auth.failed"
 
 	EventResourceCreated = "resource.created"
@@ -89,7 +91,7 @@ func EventTypes() []string {
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserReset, EventUserResetFactors,
-		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAuthFailed,
+		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced,
 		EventDatabaseRestored,
