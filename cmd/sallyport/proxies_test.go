@@ -119,7 +119,7 @@ func proxyBinary(t *testing.T, name string) string {
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("CI=true, and there is no %s", name)
 	}
-	t.Skipf("there is no %s; ./test installs it", name)
+	t.Skipf("there is no %s: install it to test the guide for it", name)
 	return ""
 }
 
