@@ -142,7 +142,7 @@ func cleanUp(ctx context.Context, db *sqlstore.Store, now func() time.Time) (did
 	if err != nil {
 		return did, err
 	}
-	done, err := (&admin.Admin{Store: db, Now: now}).AfterRestore(ctx, asOf)
+	done, err := (&admin.Admin{Store: db, Operator: operator(), Now: now}).AfterRestore(ctx, asOf)
 	if err != nil {
 		return did, err
 	}

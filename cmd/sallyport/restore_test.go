@@ -16,8 +16,9 @@ func TestRestoreOnPostgres(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	address := freeAddress(t)
-	database := storetest.FindPostgres(t, 1).Schema(t)
-	if err := (&initCmd{Dir: dir, Issuer: "http://" + address, Listen: address, Database: database}).run(t.Context(), io.Discard); err != nil {
+	database, password := withoutPassword(t, storetest.FindPostgres(t, 1).Schema(t))
+	first := initCmd{Dir: dir, Issuer: "http://" + address, Listen: address, Database: database, DatabasePasswordFile: password}
+	if err := first.run(t.Context(), io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	config := configFlag{filepath.Join(dir, "sallyport.yaml")}
