@@ -509,9 +509,10 @@ func TestRule6UserTokensAtAPIsStopAtOnce(t *testing.T) {
 		},
 		"revoked":     func(b *browser, got tokens) { b.revoke("portal", got.Refresh) },
 		"API removed": func(b *browser, _ tokens) { b.must(b.Admin().RemoveResource(b.t.Context(), orders)) },
-		"API made anew": func(b *browser, _ tokens) {
+		"API made anew, and allowed": func(b *browser, _ tokens) {
 			b.must(b.Admin().RemoveResource(b.t.Context(), orders))
 			b.must(b.Admin().AddResource(b.t.Context(), &oidc.Resource{URI: orders, Name: "heir", Scopes: []string{"orders:read"}}))
+			b.must(b.Admin().AllowClient(b.t.Context(), "portal", orders, nil, false))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
