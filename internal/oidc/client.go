@@ -68,6 +68,30 @@ type Client struct {
 	Disabled bool `json:"disabled,omitempty"`
 }
 
+// Clone returns a client that shares nothing with c.
+func (c *Client) Clone() *Client {
+	own := *c
+	own.SecretHashes = slices.Clone(c.SecretHashes)
+	for i, hash := range own.SecretHashes {
+		own.SecretHashes[i] = slices.Clone(hash)
+	}
+	own.Resources = slices.Clone(c.Resources)
+	for i, r := range own.Resources {
+		own.Resources[i].Scopes = slices.Clone(r.Scopes)
+	}
+	for _, list := range []*[]string{
+		&own.RedirectURIs, &own.PostLogoutRedirectURIs, &own.GrantTypes, &own.ResponseTypes, &own.ResponseModes,
+		&own.Scopes, &own.DefaultScope, &own.DefaultACRValues,
+	} {
+		*list = slices.Clone(*list)
+	}
+	if c.DefaultMaxAge != nil {
+		age := *c.DefaultMaxAge
+		own.DefaultMaxAge = &age
+	}
+	return &own
+}
+
 // Public reports whether the client has no secret and so proves nothing about
 // itself (RFC 6749 §2.1).
 func (c *Client) Public() bool { return c.AuthMethod == AuthNone }

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +126,68 @@ func TestACRNames(t *testing.T) {
 		if got, ok := oidc.ACRNames(nil).Level(level.ACR()); !ok || got != level {
 			t.Errorf("%v: got %v, %v back from %q", level, got, ok, level.ACR())
 		}
+	}
+}
+
+// TestCloneSharesNothing: of a client with something in every field.
+func TestCloneSharesNothing(t *testing.T) {
+	t.Parallel()
+	c := &oidc.Client{}
+	fillWith(reflect.ValueOf(c).Elem())
+	own := c.Clone()
+	if !reflect.DeepEqual(own, c) {
+		t.Fatalf("got %+v, want %+v", own, c)
+	}
+	seen := map[uintptr]string{}
+	pointers(reflect.ValueOf(c).Elem(), "Client", func(p uintptr, path string) { seen[p] = path })
+	pointers(reflect.ValueOf(own).Elem(), "Client", func(p uintptr, path string) {
+		if of, shared := seen[p]; shared {
+			t.Errorf("%s is %s of the original", path, of)
+		}
+	})
+	if len(seen) < 12 {
+		t.Errorf("looked at %d slices and pointers, want all", len(seen))
+	}
+}
+
+// fillWith puts something into a value and all that is in it.
+func fillWith(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			fillWith(field)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fillWith(v.Index(0))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillWith(v.Elem())
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Uint8:
+		v.SetUint(1)
+	default:
+		v.SetInt(1)
+	}
+}
+
+// pointers tells of each slice and pointer in a value.
+func pointers(v reflect.Value, path string, tell func(p uintptr, path string)) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for f, field := range v.Fields() {
+			pointers(field, path+"."+f.Name, tell)
+		}
+	case reflect.Slice:
+		tell(v.Pointer(), path)
+		for i := range v.Len() {
+			pointers(v.Index(i), path+"[]", tell)
+		}
+	case reflect.Pointer:
+		tell(v.Pointer(), path)
+		pointers(v.Elem(), path, tell)
 	}
 }

@@ -3,16 +3,73 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
+// mostDecoded bounds the memory that decoded clients take.
+const mostDecoded = 512
+
+// decoded remembers what the texts of clients mean. It is asked with a text that
+// a query has just brought: a change is seen at once, on every node.
+type decoded struct {
+	mu      sync.Mutex
+	clients map[string]*oidc.Client // by text; never handed out
+}
+
+// client returns what a text means, for the caller to keep.
+func (d *decoded) client(text string) (*oidc.Client, error) {
+	d.mu.Lock()
+	c := d.clients[text]
+	d.mu.Unlock()
+	if c != nil {
+		return c.Clone(), nil
+	}
+	c = &oidc.Client{}
+	if err := json.Unmarshal([]byte(text), c); err != nil {
+		return nil, err
+	}
+	d.remember(text, c.Clone())
+	return c, nil
+}
+
+func (d *decoded) remember(text string, c *oidc.Client) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.clients == nil || len(d.clients) >= mostDecoded {
+		d.clients = map[string]*oidc.Client{}
+	}
+	d.clients[text] = c
+}
+
+// clientText scans a client.
+type clientText struct {
+	*decoded
+	into *oidc.Client
+}
+
+// Scan implements sql.Scanner.
+func (t clientText) Scan(v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("a client is %T", v)
+	}
+	c, err := t.client(text)
+	if err == nil {
+		*t.into = *c
+	}
+	return err
+}
+
 // Client implements store.Clients.
 func (s *Store) Client(ctx context.Context, id string) (*oidc.Client, error) {
 	c := &oidc.Client{}
-	if err := s.row(ctx, `SELECT body FROM clients WHERE id = $1`, []any{id}, fromJSON{c}); err != nil {
+	if err := s.row(ctx, `SELECT body FROM clients WHERE id = $1`, []any{id}, clientText{&s.decoded, c}); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -23,7 +80,7 @@ func (s *Store) Clients(ctx context.Context) (list []*oidc.Client, err error) {
 	err = s.read(ctx, `SELECT body FROM clients ORDER BY id`, nil, func(r *sql.Rows) error {
 		c := &oidc.Client{}
 		list = append(list, c)
-		return r.Scan(fromJSON{c})
+		return r.Scan(clientText{&s.decoded, c})
 	})
 	return list, err
 }

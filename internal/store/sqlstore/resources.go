@@ -57,7 +57,7 @@ func (s *Store) ClientToken(ctx context.Context, id string, secretHash []byte, n
 		FROM client_tokens t JOIN clients c ON c.id = t.client_id AND c.born = t.client_born JOIN resources r ON r.id = t.resource_id
 		WHERE t.id = $1 AND t.secret_hash = $2 AND t.expires_at > $3`,
 		[]any{id, secretHash, ms(now)}, &t.ID, &t.SecretHash, &t.ClientID, fromJSON{t.Resource}, fromJSON{&t.Scope},
-		at{&t.CreatedAt}, at{&t.ExpiresAt}, fromJSON{c})
+		at{&t.CreatedAt}, at{&t.ExpiresAt}, clientText{&s.decoded, c})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -60,6 +60,7 @@ func (c Config) Check() error {
 type Store struct {
 	database
 
+	decoded  decoded
 	refused  atomic.Bool // the last write failed for want of the database
 	sweeping sync.Mutex
 	swept    string // the last grant that a sweep has looked at; under sweeping

@@ -13,10 +13,13 @@ func clientKept(w *world) {
 	c := &oidc.Client{ID: "shop", Name: "상점", SecretHashes: [][]byte{{1, 2}}, RedirectURIs: []string{"https://shop.example/cb"},
 		MinLevel: oidc.Level2FA, DefaultMaxAge: &age, AccessTokenTTL: time.Minute}
 	w.must(w.CreateClient(w.ctx, c))
-	got, err := w.Client(w.ctx, "shop")
-	w.must(err)
-	if !reflect.DeepEqual(got, c) {
-		w.Errorf("got %+v, want %+v", got, c)
+	for range 3 { // each time it is the caller's own
+		got, err := w.Client(w.ctx, "shop")
+		w.must(err)
+		if !reflect.DeepEqual(got, c) {
+			w.Errorf("got %+v, want %+v", got, c)
+		}
+		got.Name, got.RedirectURIs[0], got.SecretHashes[0][0], *got.DefaultMaxAge = "", "", 0, 0
 	}
 	w.must(w.CreateClient(w.ctx, &oidc.Client{ID: "app"}))
 	list, err := w.Clients(w.ctx)
