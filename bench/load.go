@@ -49,6 +49,7 @@ type figures struct {
 	Elapsed       time.Duration `json:"elapsed_ns"`
 	ServerCPU     time.Duration `json:"server_cpu_ns"`
 	DatabaseCPU   time.Duration `json:"database_cpu_ns,omitempty"`
+	Commits       int           `json:"commits"` // several writes may share one
 	P50, P95, P99 time.Duration
 }
 
@@ -112,7 +113,10 @@ func (l *load) watch(ctx context.Context, run *measurement) (f figures, err erro
 	}
 	run.record(false)
 	after, err := l.clocks()
-	return figures{Elapsed: after.at.Sub(before.at), ServerCPU: after.server - before.server, DatabaseCPU: after.database - before.database}, err
+	return figures{
+		Elapsed: after.at.Sub(before.at), ServerCPU: after.server - before.server, DatabaseCPU: after.database - before.database,
+		Commits: after.commits - before.commits,
+	}, err
 }
 
 // wait returns nil after d, and an error if that is cut short.
@@ -128,9 +132,13 @@ func wait(ctx context.Context, d time.Duration) error {
 type clocks struct {
 	at               time.Time
 	server, database time.Duration
+	commits          int
 }
 
 func (l *load) clocks() (c clocks, err error) {
+	if c.commits, err = l.server.commits(); err != nil {
+		return c, err
+	}
 	c.at = time.Now()
 	if c.server, err = l.server.cpu(); err != nil || l.server.in.postgres == nil {
 		return c, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -136,6 +137,26 @@ func (p *process) restingMemory(ctx context.Context, rest time.Duration) (int64,
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
+}
+
+// commits is how many transactions the server has committed, from its metrics.
+func (p *process) commits() (int, error) {
+	resp, err := http.Get("http://" + p.in.private + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "sallyport_store_commits_total "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			return int(n), err
+		}
+	}
+	return 0, errors.New("no sallyport_store_commits_total in the metrics")
 }
 
 // tick is the unit of times in /proc/PID/stat: USER_HZ, 100 on every platform

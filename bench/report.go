@@ -116,11 +116,12 @@ func (r *report) markdown(to io.Writer) error {
 }
 
 func writeOperations(w io.Writer, list []*measured) {
-	fmt.Fprintln(w, "| operation | HTTP requests | per CPU-second | target | CPU: server | database | per second | p50 | p95 | p99 |")
-	fmt.Fprintln(w, "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |")
+	fmt.Fprintln(w, "| operation | HTTP requests | commits | per CPU-second | target | CPU: server | database | per second | p50 | p95 | p99 |")
+	fmt.Fprintln(w, "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |")
 	for _, m := range list {
 		f, n := m.median(), time.Duration(max(1, m.median().Operations))
-		fmt.Fprintf(w, "| %s | %d | **%s** | %s | %s | %s | %s | %s | %s | %s |\n", m.Name, m.Requests, thousands(m.PerCPUSecond), orDash(m.Target),
+		fmt.Fprintf(w, "| %s | %d | %s | **%s** | %s | %s | %s | %s | %s | %s | %s |\n", m.Name, m.Requests,
+			perOperation(f), thousands(m.PerCPUSecond), orDash(m.Target),
 			short(f.ServerCPU/n), short(f.DatabaseCPU/n), thousands(f.perSecond()), short(f.P50), short(f.P95), short(f.P99))
 	}
 }
@@ -142,6 +143,13 @@ func (r *report) writeRest(w io.Writer) {
 	for _, s := range r.Rows {
 		line(fmt.Sprintf("a row of `%s`, with its indexes", s.Table), fmt.Sprintf("%.0f bytes", s.Bytes))
 	}
+}
+
+func perOperation(f figures) string {
+	if f.Commits == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%.2g", float64(f.Commits)/float64(max(1, f.Operations)))
 }
 
 func orDash(n float64) string {
