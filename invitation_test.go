@@ -390,7 +390,7 @@ func TestInvitationEnds(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			in := r.invite("sora")
-			r.clock.advance(23*time.Hour + 30*time.Minute)
+			r.clock.advance(23*time.Hour + 45*time.Minute)
 			opened, begun := r.browser(), r.browser()
 			page := opened.get(in.path).mustStep("invitation", 200)
 			enrolling := begun.choose(begun.get(in.path), in.password).mustStep("enroll", 200)
