@@ -103,11 +103,13 @@ func (h *Hasher) Stats() HasherStats {
 // (NIST SP 800-63B-4 §3.1.1.2). ErrBusy if the queue is full, the context's error
 // if it ends while waiting.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
-	salt := NewSalt()
-	tag, err := h.run(ctx, h.params, salt, []byte(norm.NFC.String(password)), false)
+	turn, err := h.Turn(ctx, false)
 	if err != nil {
 		return "", err
 	}
+	defer turn.End()
+	salt := NewSalt()
+	tag := turn.hash(h.params, salt, []byte(norm.NFC.String(password)))
 	return PHC{h.params, salt, tag}.String(), nil
 }
 
@@ -129,23 +131,6 @@ func (h *Hasher) Verify(ctx context.Context, phc, password string, known bool) (
 func (h *Hasher) VerifyDummy(ctx context.Context, password string, known bool) error {
 	_, _, err := h.Verify(ctx, h.dummy, password, known)
 	return err
-}
-
-// HashRecovery hashes a recovery code under the salt of its set, so that looking
-// one up costs one hash, however many there are. The code has the form that
-// ParseRecoveryCode returns. Errors as for Hash.
-func (h *Hasher) HashRecovery(ctx context.Context, salt []byte, code string) ([]byte, error) {
-	return h.run(ctx, h.params, salt, []byte(code), false)
-}
-
-// run computes one hash when there is room.
-func (h *Hasher) run(ctx context.Context, p params, salt, secret []byte, known bool) ([]byte, error) {
-	turn, err := h.Turn(ctx, known)
-	if err != nil {
-		return nil, err
-	}
-	defer turn.End()
-	return turn.hash(p, salt, secret), nil
 }
 
 // Turn is somebody's turn to hash. End gives it to who is next. It is not for
@@ -187,7 +172,9 @@ func (t *Turn) VerifyDummy(password string) {
 	_, _, _ = t.Verify(t.hasher.dummy, password) // cannot fail: the hash is our own
 }
 
-// HashRecovery is Hasher.HashRecovery in this turn.
+// HashRecovery hashes a recovery code under the salt of its set, so that looking
+// one up costs one hash, however many there are. The code has the form that
+// ParseRecoveryCode returns.
 func (t *Turn) HashRecovery(salt []byte, code string) []byte {
 	return t.hash(t.hasher.params, salt, []byte(code))
 }

@@ -2,8 +2,10 @@ package authn_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 )
@@ -71,23 +73,43 @@ func TestParseRecoveryCode(t *testing.T) {
 func TestLookingUpARecoveryCodeCostsOneHash(t *testing.T) {
 	t.Parallel()
 	h := authn.NewHasher(cheap)
+	turn, err := h.Turn(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer turn.End()
 	salt, codes := authn.NewSalt(), recoveryCodes(t, 10)
 	var set [][]byte
 	for _, code := range codes {
-		sum, err := h.HashRecovery(t.Context(), salt, code)
-		if err != nil {
-			t.Fatal(err)
-		}
-		set = append(set, sum)
+		set = append(set, turn.HashRecovery(salt, code))
 	}
 	before := h.Calls()
-	got, err := h.HashRecovery(t.Context(), salt, codes[7])
-	if err != nil || len(got) != 32 || !bytes.Equal(got, set[7]) || h.Calls() != before+1 {
-		t.Errorf("HashRecovery: %d bytes, the stored ones: %v, %d hashes, %v; want 32, true, 1", len(got), bytes.Equal(got, set[7]), h.Calls()-before, err)
+	got := turn.HashRecovery(salt, codes[7])
+	if len(got) != 32 || !bytes.Equal(got, set[7]) || h.Calls() != before+1 {
+		t.Errorf("HashRecovery: %d bytes, the stored ones: %v, %d hashes; want 32, true, 1", len(got), bytes.Equal(got, set[7]), h.Calls()-before)
 	}
-	other, err := h.HashRecovery(t.Context(), authn.NewSalt(), codes[7])
-	if err != nil || bytes.Equal(other, got) {
-		t.Errorf("under another set's salt it is the same hash: %v, %v", bytes.Equal(other, got), err)
+	if other := turn.HashRecovery(authn.NewSalt(), codes[7]); bytes.Equal(other, got) {
+		t.Error("under another set's salt it is the same hash")
+	}
+}
+
+// TestNewRecoverySetTakesOneTurn: it waits once, and not when nobody may.
+func TestNewRecoverySetTakesOneTurn(t *testing.T) {
+	t.Parallel()
+	c := cheap
+	c.Concurrent, c.Queue = 1, -1
+	h := authn.NewHasher(c)
+	codes, set, hashes, err := h.NewRecoverySet(t.Context(), "u", time.Now())
+	if err != nil || len(codes) != 10 || len(hashes) != 10 || set.CodesLeft != 10 {
+		t.Fatalf("got %d codes, %d hashes, %+v, %v", len(codes), len(hashes), set, err)
+	}
+	turn, err := h.Turn(t.Context(), false)
+	if err != nil {
+		t.Fatalf("the turn was not given back: %v", err)
+	}
+	defer turn.End()
+	if _, _, _, err := h.NewRecoverySet(t.Context(), "u", time.Now()); !errors.Is(err, authn.ErrBusy) {
+		t.Errorf("while another hashes and nobody may wait: got %v, want %v", err, authn.ErrBusy)
 	}
 }
 
