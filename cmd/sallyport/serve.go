@@ -119,12 +119,13 @@ func (r *running) serve(ctx context.Context) error {
 	ended := make(chan error, 2)
 	public := r.httpServer(r.handler)
 	public.TLSConfig = r.tls
+	listener := newBounded(r.public, public, mostConnections)
 	go func() {
 		if r.tls != nil {
-			ended <- public.ServeTLS(r.public, "", "")
+			ended <- public.ServeTLS(listener, "", "")
 			return
 		}
-		ended <- public.Serve(r.public)
+		ended <- public.Serve(listener)
 	}()
 	private := r.httpServer(r.forOperators())
 	private.WriteTimeout = 5 * time.Minute // a profile is written while it is taken

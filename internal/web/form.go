@@ -1,11 +1,9 @@
 package web
 
 import (
-	"errors"
 	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -21,9 +19,6 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err := r.ParseForm(); err != nil {
 		if strings.Contains(err.Error(), "too large") {
 			return nil, shown(http.StatusRequestEntityTooLarge, "form_too_large", "")
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, shown(http.StatusRequestTimeout, "invalid_request", "the body did not arrive in time")
 		}
 		return nil, oidc.Errorf(oidc.InvalidRequest, "the body is not a form")
 	}

@@ -61,11 +61,12 @@ type server struct {
 	metadata  document
 	pageRate  *limiter
 	guessRate *limiter
+	turns     chan struct{} // taken by requests that are worked on
 }
 
 // New returns the handler of the whole server.
 func New(c Config) (http.Handler, error) {
-	s := &server{Config: c, base: strings.TrimSuffix(c.Issuer.EscapedPath(), "/")}
+	s := &server{Config: c, base: strings.TrimSuffix(c.Issuer.EscapedPath(), "/"), turns: make(chan struct{}, mostAtOnce)}
 	s.pageRate = newLimiter("pages", c.Limits.Pages, c.Now)
 	s.guessRate = newLimiter("failures", c.Limits.Failures, c.Now)
 	var err error
@@ -75,17 +76,20 @@ func New(c Config) (http.Handler, error) {
 	return s.wrap(s.routes())
 }
 
+type route struct {
+	pattern string
+	handle  handler
+}
+
 // routes is every route of the server.
 func (s *server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	s.paths = map[string]string{}
-	for _, route := range []struct {
-		pattern string
-		handle  handler
-	}{
-		{"GET " + s.base + "/.well-known/openid-configuration", s.discovery},
-		{"GET /.well-known/oauth-authorization-server" + s.base, s.discovery},
-		{"GET " + s.base + "/jwks.json", s.jwks},
+	add := func(pattern string, h handler) {
+		_, s.paths[pattern], _ = strings.Cut(pattern, " ")
+		mux.Handle(pattern, s.handle(h))
+	}
+	for _, route := range []route{
 		{"GET " + s.base + "/authorize", s.authorize},
 		{"POST " + s.base + "/authorize", s.formToQuery},
 		{"GET " + s.base + "/interaction/{id}", s.showInteraction},
@@ -97,17 +101,23 @@ func (s *server) routes() *http.ServeMux {
 		{"POST " + s.base + "/revoke", s.revoke},
 		{"GET " + s.base + "/userinfo", s.userinfo},
 		{"POST " + s.base + "/userinfo", s.userinfo},
-		{"OPTIONS " + s.base + "/token", s.preflight},
-		{"OPTIONS " + s.base + "/revoke", s.preflight},
-		{"OPTIONS " + s.base + "/userinfo", s.preflight},
 		{"GET " + s.base + "/end_session", s.endSession},
 		{"POST " + s.base + "/end_session", s.formToQuery},
 		{"POST " + s.base + "/end_session/confirm", s.confirmEndSession},
+	} {
+		add(route.pattern, s.inTurn(route.handle))
+	}
+	for _, route := range []route{ // answered at once, whatever else there is to do
+		{"GET " + s.base + "/.well-known/openid-configuration", s.discovery},
+		{"GET /.well-known/oauth-authorization-server" + s.base, s.discovery},
+		{"GET " + s.base + "/jwks.json", s.jwks},
+		{"OPTIONS " + s.base + "/token", s.preflight},
+		{"OPTIONS " + s.base + "/revoke", s.preflight},
+		{"OPTIONS " + s.base + "/userinfo", s.preflight},
 		{"GET " + s.base + "/assets/{name}", s.asset},
 		{"GET " + s.base + "/{$}", s.home},
 	} {
-		_, s.paths[route.pattern], _ = strings.Cut(route.pattern, " ")
-		mux.Handle(route.pattern, s.handle(route.handle))
+		add(route.pattern, route.handle)
 	}
 	return mux
 }

@@ -15,10 +15,6 @@ import (
 // largestForm bounds every body that is read, in bytes.
 const largestForm = 64 << 10
 
-// patience is how long a request may take before it waits for the database no
-// longer: less than a server waits for the answer to be written.
-const patience = 10 * time.Second
-
 // wrap puts around the routes what every answer needs.
 func (s *server) wrap(mux *http.ServeMux) (http.Handler, error) {
 	sameOrigin := http.NewCrossOriginProtection()
@@ -69,9 +65,7 @@ func (h *headerOnly) WriteHeader(int)             {}
 func (s *server) record(w http.ResponseWriter, r *http.Request, inner http.Handler) {
 	began := time.Now()
 	n := &note{id: store.NewID()}
-	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), noteKey{}, n), patience)
-	defer cancel()
-	r = r.WithContext(ctx)
+	r = r.WithContext(context.WithValue(r.Context(), noteKey{}, n))
 	s.headers(w.Header(), n.id)
 	seen := &recorder{ResponseWriter: w}
 	s.Metrics.Begin()
