@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,11 +39,14 @@ type apiAddCmd struct {
 // Run registers the API.
 func (c *apiAddCmd) Run() error {
 	r := &oidc.Resource{URI: c.URI, Name: c.Name, Scopes: c.Scope, TokenFormat: c.Format, SigningAlg: c.SigningAlg, AccessTokenTTL: c.AccessTokenTTL, MinLevel: oidc.Level(c.MinLevel)}
+	if r.Name == "" && len(c.URI) > 64 {
+		return errors.New("--name is missing: the URI is too long to be shown to people")
+	}
 	if r.Name == "" {
 		r.Name = c.URI
 	}
 	if r.MinLevel > oidc.Level2FA {
-		return fmt.Errorf("--min-level must be 1 or 2: nothing that is there yet proves more")
+		return errors.New("--min-level must be 1 or 2: nothing that is there yet proves more")
 	}
 	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
 		if err := a.AddResource(ctx, r); err != nil {

@@ -34,6 +34,7 @@ func TestPostgresNodes(t *testing.T) {
 		"TOTPStepAcceptedOnce", "TOTPStepsOnlyRise", "RecoveryCodeAcceptedOnce", "EnrollFirstOnce",
 		"UpdateInteractionOneWinner", "FinishInteractionOnce", "RefuseOrFinishOnce", "FinishWhileTheSessionEnds",
 		"AddProofNeverLost", "AddProofRotatesByVersion", "AttemptNeverLost", "AttemptStopsAtLimit",
+		"ResourceURIUnique", "ClientTokenEndsWithItsClient", "RevokeClientTokenOnce", "RevokeAccessTokenOnce",
 		"SigningKeyOnlyFirst", "SigningKeyOneNext", "SigningKeyReplacedInAnEmergency", "SealedReplacedIfUnchanged",
 	} {
 		i := slices.IndexFunc(storetest.Checks, func(c storetest.Check) bool { return c.Name == name })
