@@ -317,3 +317,27 @@ func TestCheckUnused(t *testing.T) {
 		t.Errorf("got %v, want none", err)
 	}
 }
+
+// TestSwapOrNothing: what cannot be put in place leaves the other there.
+func TestSwapOrNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	to, before := filepath.Join(dir, "db"), filepath.Join(dir, "before")
+	if err := os.WriteFile(to, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := func(err error) {
+		t.Helper()
+		if text, readErr := os.ReadFile(to); err == nil || readErr != nil || string(text) != "old" {
+			t.Errorf("got %v, and then %q %v", err, text, readErr)
+		}
+	}
+	check(swap(filepath.Join(dir, "missing"), to, before))
+	if _, err := os.Lstat(before); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
+	}
+	if err := os.WriteFile(before, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check(swap(to, to, before))
+}

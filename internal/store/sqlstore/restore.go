@@ -49,16 +49,27 @@ func (r Restore) Run(ctx context.Context) (before string, err error) {
 	if err := r.stage(ctx, staged); err != nil {
 		return "", err
 	}
-	if there {
-		before = to + ".before-restore-" + r.Now.UTC().Format("20060102T150405Z")
-		if err := reserve(before); err != nil {
-			return "", fmt.Errorf("sqlstore: %w", err)
-		}
-		if err := moveDurably(to, before); err != nil {
-			return "", err
+	if !there {
+		return "", moveDurably(staged, to)
+	}
+	before = to + ".before-restore-" + r.Now.UTC().Format("20060102T150405Z")
+	return before, swap(staged, to, before)
+}
+
+// swap puts a database in the place of another, which is kept; or all is as it was.
+func swap(staged, to, before string) error {
+	if _, err := os.Lstat(before); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("sqlstore: %s is there already", before)
+	}
+	for _, move := range [][2]string{{to, before}, {staged, to}} {
+		if err := moveDurably(move[0], move[1]); err != nil {
+			if back := os.Rename(before, to); !errors.Is(back, os.ErrNotExist) {
+				err = errors.Join(err, back)
+			}
+			return err
 		}
 	}
-	return before, moveDurably(staged, to)
+	return nil
 }
 
 // look says whether there is a database, which then lies in one file and is open
