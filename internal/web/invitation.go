@@ -122,7 +122,7 @@ func (s *server) invitationRefused(w http.ResponseWriter, r *http.Request, in *f
 	n := noted(r)
 	switch {
 	case errors.As(err, &weak):
-		n.because(strings.TrimPrefix(weak.Code, "error."))
+		n.because(weak.Code)
 		return s.renderInvitation(w, r, in, http.StatusUnprocessableEntity, weak.Code, map[string]any{"Limit": weak.Limit})
 	case errors.As(err, &field):
 		n.because(strings.TrimPrefix(field.key, "error."))

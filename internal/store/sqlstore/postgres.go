@@ -65,10 +65,14 @@ func openPostgres(ctx context.Context, address string) (*postgres, error) {
 	if err := migratePostgres(ctx, config); err != nil {
 		return nil, err
 	}
+	return newPostgres(config), nil
+}
+
+func newPostgres(config *pgx.ConnConfig) *postgres {
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(postgresConns)
 	db.SetMaxIdleConns(postgresConns)
-	return &postgres{db: db, line: postgresLine, patience: postgresPatience}, nil
+	return &postgres{db: db, line: postgresLine, patience: postgresPatience}
 }
 
 // errURL says no more: a URL that cannot be read may have its password anywhere.

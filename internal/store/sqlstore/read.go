@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // ErrReadOnly is the error of every write to a store of OpenToRead.
@@ -41,7 +39,7 @@ func openToRead(c Config) (database, error) {
 			return nil, err
 		}
 		config.RuntimeParams["default_transaction_read_only"] = "on"
-		db := &postgres{db: stdlib.OpenDB(*config)}
+		db := newPostgres(config)
 		return readOnly{db, db.close}, nil
 	}
 	source, err := readOnlyDSN(c.Path)
