@@ -90,20 +90,24 @@ func TestEventTypesAreConstants(t *testing.T) {
 }
 
 // trail is the audit log without what differs from run to run, the oldest first.
-func (r *rig) trail(since store.Event) (lines []string, last store.Event) {
+func (r *rig) trail(since store.Event, sora string) (lines []string, last store.Event) {
 	r.t.Helper()
 	events, err := r.Store().Events(r.t.Context(), store.EventQuery{OldestFirst: true, After: since, Limit: 1000})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	names := map[string]string{"": "-", r.mina.id: "mina", r.joon.id: "joon"}
+	names := map[string]string{r.mina.id: "mina", r.joon.id: "joon", sora: "sora"}
+	names[""] = "-"
 	for _, e := range events {
 		last = e
 		detail := e.Detail
 		if strings.HasPrefix(e.Type, "token.") {
 			detail = "-" // the grant's id
 		}
-		if e.Address != "127.0.0.1" || e.RequestID == "" {
+		if detail != "" && strings.HasPrefix(e.Type, "invitation.") {
+			detail = "-" // the link's
+		}
+		if operator := e.Type == store.EventUserCreated || e.Type == store.EventInvitationMade; operator != (e.RequestID == "") || operator == (e.Address == "127.0.0.1") {
 			r.t.Errorf("%s: got address %q, request %q", e.Type, e.Address, e.RequestID)
 		}
 		lines = append(lines, fmt.Sprintf("%s user=%s client=%s session=%t detail=%q", e.Type, names[e.UserID], e.ClientID, e.Session != "", detail))
@@ -121,10 +125,11 @@ func TestAuditTrail(t *testing.T) {
 	}
 	at := all[0] // behind what made the rig
 	var got bytes.Buffer
+	var sora invited
 	step := func(what string, do func()) {
 		t.Helper()
 		do()
-		lines, last := r.trail(at)
+		lines, last := r.trail(at, sora.id)
 		if last.ID != 0 {
 			at = last
 		}
@@ -171,20 +176,29 @@ func TestAuditTrail(t *testing.T) {
 		other.answer(v, "totp", "code", r.code(r.mina.totp, 0)).mustStep("second_factor", 422)
 		other.recover(v, r.mina.recovery[0]).mustCode()
 	})
+	var issuedToWeb tokens
 	step("joon enrols", func() {
 		b = r.browser()
 		v = b.answer(b.authorize("web"), "password", "username", "joon", "password", r.joon.password)
 		secret := shownKey(t, v)
 		b.answer(v, "enroll", "code", "000000").mustStep("enroll", 422)
 		v = b.answer(v, "enroll", "code", r.code(secret, 0)).mustStep("save_codes", 200)
-		b.answer(v, "saved", "saved", "1").mustCode()
+		issuedToWeb = r.redeem("web", b.answer(v, "saved", "saved", "1").mustCode())
 	})
+	step("a client ends what it has", func() { r.revoke("web", issuedToWeb.Refresh) })
 	step("mina signs in where joon is", func() {
 		r.clock.advance(time.Minute)
 		v = b.authorize("web", "prompt", "login")
 		v = b.answer(v, "password", "username", "mina", "password", r.mina.password).mustStep("second_factor", 200)
 	})
 	step("and cancels", func() { b.answer(v, "cancel").mustRefuse("access_denied") })
+	step("sora is invited, mistypes the code, and sets up the account", func() {
+		sora = r.invite("sora")
+		b = r.browser()
+		v := b.choose(b.get(sora.path), sora.password).mustStep("enroll", 200)
+		b.answer(v, "enroll", "code", "000000").mustStep("enroll", 422)
+		b.answer(v, "enroll", "code", r.code(shownKey(t, v), 0)).mustStep("save_codes", 200)
+	})
 	step("nobody is asked", func() { r.browser().authorize("web", "prompt", "none").mustRefuse("login_required") })
 	golden(t, "audit.txt", got.Bytes())
 }

@@ -11,3 +11,6 @@ func (s *Server) KeepKeys(ctx context.Context) error {
 
 // RefreshKeys does only the second.
 func (s *Server) RefreshKeys(ctx context.Context) error { return s.keeper.Refresh(ctx) }
+
+// SweepNow does what the server does each minute.
+func (s *Server) SweepNow(ctx context.Context) { s.sweep(ctx) }

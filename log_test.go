@@ -206,6 +206,13 @@ func TestRequestRecords(t *testing.T) {
 		v = b.answer(v, "switch")
 		b.answer(v, "cancel")
 	})
+	step("an invitation, with two passwords that differ", func() {
+		in := r.invite("sora")
+		b := r.directBrowser(nil)
+		b.typePassword(b.get(in.path), "password", in.password, "again", "another")
+		b.setUp(in)
+		b.get(in.path)
+	})
 	step("requests that are refused", func() {
 		r.directBrowser(nil).authorize("web", "prompt", "none")
 		r.directBrowser(nil).authorize("nobody")
@@ -306,10 +313,17 @@ func TestLogsKeepSecrets(t *testing.T) {
 	v = joon.answer(joon.authorize("web"), "password", "username", "joon", "password", r.joon.password)
 	keep("TOTP secret", strings.ReplaceAll(keyOnPage.FindString(v.body), " ", ""))
 	v = joon.answer(v, "enroll", "code", r.code(shownKey(t, v), 0)).mustStep("save_codes", 200)
-	for _, code := range regexp.MustCompile(`[a-z0-9]{4}(?:-[a-z0-9]{4}){3,}`).FindAllString(v.body, -1) {
+	for _, code := range recoveryCodeOnPage.FindAllString(v.body, -1) {
 		keep("recovery code", code)
 	}
 	b.get("/end_session?id_token_hint=" + got.ID)
+	in := r.invite("sora")
+	_, secret, _ := strings.Cut(in.path, ".")
+	keep("link", secret)
+	keep("password", in.password)
+	invitedBrowser := r.directBrowser(nil)
+	invitedBrowser.get("/x" + in.path + "?" + secret)
+	invitedBrowser.setUp(in)
 	b.get("/reset/a-link-that-is-secret?token=also-secret-here")
 	keep("link", "a-link-that-is-secret")
 	keep("link", "also-secret-here")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -174,6 +175,9 @@ func (c *keyResealCmd) Run() error {
 	}
 	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
 		n, failed := keys.Reseal(ctx, db, sealer)
+		if n > 0 {
+			failed = errors.Join(failed, db.Record(ctx, store.Event{At: time.Now(), Type: store.EventKeyResealed, Actor: operator(), Detail: strconv.Itoa(n)}))
+		}
 		left, passing, err := keys.CountOld(ctx, db, sealer, time.Now())
 		if err != nil {
 			return errors.Join(failed, err)

@@ -82,6 +82,26 @@ func TestRule21UnknownUsersCostTheSame(t *testing.T) {
 	}
 }
 
+// TestAttemptErrorSaysWhose: to the audit log; the answer is the same for all.
+func TestAttemptErrorSaysWhose(t *testing.T) {
+	t.Parallel()
+	r := newCheckRig(t)
+	mina, err := r.store.UserByLogin(t.Context(), "mina")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for login, want := range map[string]string{"mina": mina.ID, "MINA": mina.ID, "nobody": ""} {
+		var attempt *authn.AttemptError
+		err := r.try(t, login, "wrong password")
+		switch {
+		case err == nil || err.Error() != authn.ErrCredentials.Error():
+			t.Errorf("%s: got %v, want the words of ErrCredentials", login, err)
+		case errors.As(err, &attempt) != (want != ""), want != "" && attempt.UserID != want:
+			t.Errorf("%s: got %+v, want user %q", login, attempt, want)
+		}
+	}
+}
+
 // TestRule21BusyCountsNothing: who finds the queue full was not checked and is not
 // counted, whether there is such a user or not.
 func TestRule21BusyCountsNothing(t *testing.T) {

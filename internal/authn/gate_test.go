@@ -142,3 +142,39 @@ func TestGateLosesNoPlace(t *testing.T) {
 		t.Errorf("%d places free at the end, %d used at once; want 3, at most 3", g.free, most.Load())
 	}
 }
+
+// TestHasherStats: who computes, who waits in which lane, and who was refused.
+func TestHasherStats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHasher(HasherConfig{Memory: 8, Time: 1, Concurrent: 1, Queue: 2})
+		turn, err := h.Turn(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var waiting sync.WaitGroup
+		for _, known := range []bool{false, false, true} {
+			waiting.Go(func() {
+				turn, err := h.Turn(t.Context(), known)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				turn.End()
+			})
+		}
+		synctest.Wait()
+		if _, err := h.Turn(t.Context(), false); !errors.Is(err, ErrBusy) {
+			t.Errorf("a third in line: got %v, want ErrBusy", err)
+		}
+		if got, want := h.Stats(), (HasherStats{Running: 1, Waiting: 2, WaitingKnown: 1, Refused: 1}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		turn.VerifyDummy("x")
+		turn.End()
+		waiting.Wait()
+		if got, want := h.Stats(), (HasherStats{Done: 1, Refused: 1}); got != want {
+			t.Errorf("at the end: got %+v, want %+v", got, want)
+		}
+	})
+}

@@ -76,6 +76,7 @@ const (
 	EventKeyCreated  = "key.created"
 	EventKeyRotated  = "key.rotated"
 	EventKeyReplaced = "key.replaced"
+	EventKeyResealed = "key.resealed"
 
 	EventDatabaseRestored = "database.restored"
 )
@@ -93,7 +94,7 @@ func EventTypes() []string {
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserReset, EventUserResetFactors,
 		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
-		EventKeyCreated, EventKeyRotated, EventKeyReplaced,
+		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,
 		EventDatabaseRestored,
 	}
 }

@@ -6,12 +6,40 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
+
+// TestStats: what was written and what waits for the writer, by lane.
+func TestStats(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, tempPath(t))
+	before := s.Stats()
+	begun, finish := make(chan struct{}), make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		_ = s.update(t.Context(), func(*tx) error { close(begun); <-finish; return nil })
+	})
+	<-begun
+	for range 3 {
+		done.Go(func() { _ = s.update(t.Context()) })
+	}
+	done.Go(func() { _ = s.updateToken(t.Context()) })
+	for got := s.Stats(); got.Waiting != 3 || got.WaitingTokens != 1; got = s.Stats() {
+		runtime.Gosched() // until all are in line; the test's own time bounds it
+	}
+	close(finish)
+	done.Wait()
+	after := s.Stats()
+	if after.Waiting+after.WaitingTokens != 0 || after.Writes-before.Writes != 5 || after.Commits-before.Commits != 2 {
+		t.Errorf("got %+v after %+v, want 5 writes in 2 commits, and nobody in line", after, before)
+	}
+}
 
 // TestOpenToReadWhileServing: it sees what was committed a moment ago, and writes
 // nothing.
