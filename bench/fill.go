@@ -85,8 +85,10 @@ func (in *installation) fill(ctx context.Context, users int) (sizes []rowSize, e
 		}
 		rows[c.table] += c.each * users
 	}
-	if _, err := db.ExecContext(ctx, "ANALYZE"); err != nil {
-		return nil, err
+	if in.postgres != nil { // which does so by itself before long; SQLite and the server never do
+		if _, err := db.ExecContext(ctx, "ANALYZE"); err != nil {
+			return nil, err
+		}
 	}
 	after, err := bytesOf(ctx, db, d)
 	for _, table := range slices.Sorted(maps.Keys(rows)) {

@@ -49,7 +49,8 @@ type figures struct {
 	Elapsed       time.Duration `json:"elapsed_ns"`
 	ServerCPU     time.Duration `json:"server_cpu_ns"`
 	DatabaseCPU   time.Duration `json:"database_cpu_ns,omitempty"`
-	Commits       int           `json:"commits"` // several writes may share one
+	Commits       int           `json:"commits"`            // several writes may share one
+	Signature     time.Duration `json:"es256_signature_ns"` // CPU time of one, just before
 	P50, P95, P99 time.Duration
 }
 
@@ -65,6 +66,10 @@ func (f figures) perSecond() float64 { return float64(f.Operations) / f.Elapsed.
 func (l *load) measure(ctx context.Context, op operation) (figures, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	signature, err := yardstick()
+	if err != nil {
+		return figures{}, err
+	}
 	run := &measurement{stop: make(chan struct{})}
 	var wait sync.WaitGroup
 	errs := make([]error, l.Clients)
@@ -94,6 +99,7 @@ func (l *load) measure(ctx context.Context, op operation) (figures, error) {
 	if err := errors.Join(errs...); err != nil {
 		return f, fmt.Errorf("%w\n%s", err, l.server.in.lastLog())
 	}
+	f.Signature = signature
 	f.add(run.took)
 	return f, err
 }

@@ -130,9 +130,6 @@ func measureAll(ctx context.Context, o options, in *installation, r *report) err
 				continue
 			}
 			o.say("round %d of %d: %s", round+1, o.Rounds, op.name)
-			if err := r.measureYardstick(); err != nil {
-				return err
-			}
 			f, err := l.measure(ctx, op)
 			if err != nil {
 				return fmt.Errorf("%s: %w", op.name, err)
