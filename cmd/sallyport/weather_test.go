@@ -389,6 +389,7 @@ func TestDrainUnderLoad(t *testing.T) {
 		})
 	}
 	load.Wait()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // again, in case that all were cut off before
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("the process ended with %v", err)
 	}
