@@ -27,36 +27,39 @@ type installation struct {
 	clients  clients
 }
 
-// install builds the binary, static and stripped as it is released, and makes an
-// installation.
-func install(ctx context.Context, o options) (in *installation, err error) {
+// install makes an installation, or leaves nothing behind.
+func install(ctx context.Context, o options) (*installation, error) {
 	dir, err := os.MkdirTemp("", "sallyport-bench-")
 	if err != nil {
 		return nil, err
 	}
-	in = &installation{dir: dir, binary: filepath.Join(dir, "sallyport")}
-	defer func() {
-		if err != nil {
-			in.remove(&err)
-		}
-	}()
+	in := &installation{dir: dir, binary: filepath.Join(dir, "sallyport"), database: filepath.Join(dir, "sallyport.db")}
+	if err := in.make(ctx, o); err != nil {
+		in.remove(&err)
+		return nil, err
+	}
+	return in, nil
+}
+
+// make builds the binary, static and stripped as it is released, and fills the
+// directory.
+func (in *installation) make(ctx context.Context, o options) (err error) {
 	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", in.binary,
 		"github.com/sallyport-id/sallyport/cmd/sallyport")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := said(build); err != nil {
-		return nil, err
+		return err
 	}
-	in.database = filepath.Join(dir, "sallyport.db")
 	if o.Postgres != "" {
 		if in.postgres, err = newSchema(ctx, o.Postgres); err != nil {
-			return nil, err
+			return err
 		}
 		in.database = in.postgres.url
 	}
 	if err := in.init(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return in, in.populate(ctx, o)
+	return in.populate(ctx, o)
 }
 
 func (in *installation) init(ctx context.Context) error {
