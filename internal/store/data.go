@@ -18,6 +18,9 @@ type User struct {
 	EmailVerified bool
 	Locale        string
 	PasswordHash  string // PHC; "" for a user without a password
+	// Handle names the account to authenticators: random, one for life, "" until a
+	// first one is registered (WebAuthn L3 §14.6.1).
+	Handle string
 	// Claims are further claims of the user as a JSON object; nil for none.
 	Claims json.RawMessage
 
@@ -37,6 +40,7 @@ type AuthenticatorKind string
 const (
 	KindTOTP     AuthenticatorKind = "totp"
 	KindRecovery AuthenticatorKind = "recovery" // a set of recovery codes
+	KindWebAuthn AuthenticatorKind = "webauthn" // a passkey or a security key
 )
 
 // Authenticator is what a user has enrolled besides a password.
@@ -49,11 +53,26 @@ type Authenticator struct {
 	Secret []byte
 	// LastStep is the last TOTP step that was accepted; only rises.
 	LastStep int64
+	// Credential is the public key of a WebAuthn authenticator; nil for all others.
+	Credential *Credential
 	// CodesLeft counts the unused codes of a recovery set.
 	CodesLeft  int
 	Disabled   bool
 	CreatedAt  time.Time
 	LastUsedAt time.Time // zero: never
+}
+
+// Credential is a registered public key credential (WebAuthn L3 §4).
+type Credential struct {
+	// ID was chosen by the authenticator; no two users have the same.
+	ID []byte
+	// RPID is the relying party that it was made for: the issuer's host.
+	RPID string
+	// SignCount is the last signature counter that was accepted: it only rises, or
+	// is always zero.
+	SignCount uint32
+	// Record is the whole credential record, flags included, as authn keeps it.
+	Record json.RawMessage
 }
 
 // Method is how something was proven.
@@ -83,6 +102,9 @@ type Proof struct {
 	UserVerified   bool `json:"uv,omitempty"`
 	BackupEligible bool `json:"be,omitempty"`
 	Attested       bool `json:"attested,omitempty"` // verified attestation chain
+	// Bound: the authenticator was enrolled in this very session. Here its proofs
+	// count like those of a code.
+	Bound bool `json:"bound,omitempty"`
 }
 
 // Session is a browser that a user has signed in with.
@@ -126,6 +148,8 @@ type Progress struct {
 	ConsentBy string `json:"consent_by,omitempty"`
 	// Enrolling is the authenticator that waits for its first right code.
 	Enrolling *Enrolling `json:"enrolling,omitempty"`
+	// Ceremony waits for an authenticator's answer.
+	Ceremony *Ceremony `json:"ceremony,omitempty"`
 	// Codes are the recovery codes to be shown, sealed; the user has not said
 	// yet that they are saved.
 	Codes   []byte `json:"codes,omitempty"`
@@ -155,6 +179,24 @@ type Enrolling struct {
 	ID     string `json:"id"`
 	UserID string `json:"user"`
 	Secret []byte `json:"secret"` // sealed
+}
+
+// CeremonyType is what an authenticator is asked for, as it signs it.
+type CeremonyType string
+
+// The types of ceremonies (WebAuthn L3 §5.8.1).
+const (
+	CeremonyCreate CeremonyType = "webauthn.create"
+	CeremonyGet    CeremonyType = "webauthn.get"
+)
+
+// Ceremony is a challenge for one user, in one interaction, for one answer.
+type Ceremony struct {
+	Type      CeremonyType `json:"type"`
+	UserID    string       `json:"user"`
+	Handle    string       `json:"handle"` // the user's, or the one that registering gives
+	Challenge []byte       `json:"challenge"`
+	CreatedAt time.Time    `json:"created"`
 }
 
 // LinkPurpose is what a link is for.

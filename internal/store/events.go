@@ -25,6 +25,8 @@ const (
 	EventLoginPassword       = "login.password"
 	EventLoginTOTP           = "login.totp"
 	EventLoginRecovery       = "login.recovery"
+	EventLoginWebAuthn       = "login.webauthn"
+	EventLoginWebAuthnFailed = "login.webauthn.failed"
 	EventLoginPasswordFailed = "login.password.failed"
 	EventLoginCodeFailed     = "login.code.failed"
 	EventLoginCodeReused     = "login.code.reused"
@@ -33,9 +35,11 @@ const (
 	EventInvitationMade     = "invitation.made"
 	EventInvitationRedeemed = "invitation.redeemed"
 
-	EventEnrollTOTP         = "enroll.totp"
-	EventAuthenticatorAdded = "authenticator.added"
-	EventRecoveryReplaced   = "recovery.replaced"
+	EventEnrollTOTP           = "enroll.totp"
+	EventEnrollWebAuthn       = "enroll.webauthn"
+	EventEnrollWebAuthnFailed = "enroll.webauthn.failed"
+	EventAuthenticatorAdded   = "authenticator.added"
+	EventRecoveryReplaced     = "recovery.replaced"
 
 	EventConsentGiven     = "consent.given"
 	EventAuthorizeGranted = "authorize.granted"
@@ -84,9 +88,9 @@ const (
 // EventTypes are all types.
 func EventTypes() []string {
 	return []string{
-		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
+		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginWebAuthn, EventLoginWebAuthnFailed, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
 		EventInvitationMade, EventInvitationRedeemed,
-		EventEnrollTOTP, EventAuthenticatorAdded, EventRecoveryReplaced,
+		EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
 		EventConsentGiven, EventAuthorizeGranted, EventAuthorizeRefused,
 		EventTokenCode, EventTokenCodeReused, EventTokenRefresh, EventTokenRefreshReused,
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,

@@ -72,18 +72,23 @@ type Users interface {
 	RemoveUser(ctx context.Context, userID string, now time.Time, events ...Event) error
 }
 
-// Authenticators are what users have enrolled. A step or a code is accepted
-// once; steps only rise.
+// Authenticators are what users have enrolled. A step, a code or a challenge is
+// accepted once; steps and counters only rise.
 type Authenticators interface {
 	Authenticators(ctx context.Context, userID string) ([]Authenticator, error)
 	// EnrollFirst spends the user's right to enrol and makes the authenticators
 	// active, with the hashes of the recovery set's codes, adds the proof to the
 	// session and moves the interaction on, all or nothing. Without the right it
-	// is ErrUsed; with a stale interaction, session or user epoch ErrStale.
+	// is ErrUsed; with a stale interaction, session or user epoch ErrStale; with a
+	// credential that anybody has ErrExists.
 	EnrollFirst(ctx context.Context, e Enrollment) error
 	// UseTOTPStep accepts the step if it is greater than any accepted before
 	// (else ErrUsed) and adds the proof, in one transaction.
 	UseTOTPStep(ctx context.Context, authenticatorID string, step int64, p AddProof) error
+	// UseAssertion takes the challenge, by moving on the interaction that holds it
+	// (else ErrStale), accepts the counter if it is greater than any accepted before,
+	// or if there never was one (else ErrUsed), and adds the proof, in one transaction.
+	UseAssertion(ctx context.Context, a Assertion) error
 	// UseRecoveryCode accepts the code of the set if it is unused (ErrUsed if it
 	// was used, ErrNotFound if it is none), adds the proof, and ends everything
 	// else that was issued to the user, in one transaction.
@@ -91,17 +96,26 @@ type Authenticators interface {
 	// ReplaceRecoveryCodes makes a new set in place of every older one.
 	ReplaceRecoveryCodes(ctx context.Context, a Authenticator, codeHashes [][]byte, events ...Event) error
 	// CreateAuthenticator is for operators and dev: it asks for no right and
-	// spends the right to enrol.
+	// spends the right to enrol. ErrExists if anybody has the id, or the credential.
 	CreateAuthenticator(ctx context.Context, a Authenticator, codeHashes [][]byte, events ...Event) error
 }
 
 // Enrollment is all that a confirmed first enrolment makes durable.
 type Enrollment struct {
 	Authenticator Authenticator // LastStep is the step of the confirming code
+	Handle        string        // the user's from now on, with a credential; "" else
 	Recovery      Authenticator
 	CodeHashes    [][]byte
 	Proof         AddProof
 	Interaction   Interaction // as it shall be; Version is the one that was read
+}
+
+// Assertion is all that an authenticator's signature makes durable.
+type Assertion struct {
+	Authenticator string     // its id
+	Credential    Credential // as it shall be
+	Proof         AddProof
+	Interaction   Interaction // without the challenge; Version is the one that was read
 }
 
 // AddProof appends a proof to a live session of that user and rotates the
@@ -145,7 +159,8 @@ type Links interface {
 	// RedeemInvitation spends the invitation, gives the user the password and the
 	// authenticators, with the hashes of the recovery set's codes, and moves the
 	// interaction on, all or nothing. ErrNotFound if the invitation is none any more,
-	// ErrStale if the user, the password or the interaction has changed.
+	// ErrStale if the user, the password or the interaction has changed, ErrExists if
+	// anybody has the credential.
 	RedeemInvitation(ctx context.Context, r Redemption) error
 }
 
@@ -153,6 +168,7 @@ type Links interface {
 type Redemption struct {
 	Invited       Invited
 	Authenticator Authenticator // LastStep is the step of the confirming code
+	Handle        string        // the user's from now on, with a credential; "" else
 	Recovery      Authenticator
 	CodeHashes    [][]byte
 	Interaction   Interaction // as it shall be; Version is the one that was read

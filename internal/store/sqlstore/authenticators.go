@@ -11,10 +11,17 @@ import (
 // Authenticators implements store.Authenticators.
 func (s *Store) Authenticators(ctx context.Context, userID string) (list []store.Authenticator, err error) {
 	err = s.read(ctx, `SELECT a.id, a.user_id, a.kind, a.name, a.secret, a.last_step, a.disabled, a.created_at, a.last_used_at,
-			(SELECT count(*) FROM recovery_codes c WHERE c.authenticator_id = a.id AND c.used_at = 0)
-		FROM authenticators a WHERE a.user_id = $1 ORDER BY a.id`, []any{userID}, func(r *sql.Rows) error {
+			(SELECT count(*) FROM recovery_codes c WHERE c.authenticator_id = a.id AND c.used_at = 0),
+			k.id, coalesce(k.rp_id, ''), coalesce(k.sign_count, 0), coalesce(k.record, '')
+		FROM authenticators a LEFT JOIN credentials k ON k.authenticator_id = a.id
+		WHERE a.user_id = $1 ORDER BY a.id`, []any{userID}, func(r *sql.Rows) error {
 		var a store.Authenticator
-		err := r.Scan(&a.ID, &a.UserID, &a.Kind, &a.Name, &a.Secret, &a.LastStep, &a.Disabled, at{&a.CreatedAt}, at{&a.LastUsedAt}, &a.CodesLeft)
+		var k store.Credential
+		err := r.Scan(&a.ID, &a.UserID, &a.Kind, &a.Name, &a.Secret, &a.LastStep, &a.Disabled, at{&a.CreatedAt}, at{&a.LastUsedAt}, &a.CodesLeft,
+			&k.ID, &k.RPID, &k.SignCount, raw{&k.Record})
+		if k.ID != nil {
+			a.Credential = &k
+		}
 		list = append(list, a)
 		return err
 	})
@@ -30,6 +37,7 @@ func (s *Store) EnrollFirst(ctx context.Context, e store.Enrollment) error {
 	proof := newProof(e.Proof)
 	err := s.update(ctx,
 		must(store.ErrUsed, `UPDATE users SET may_enroll = 0 WHERE id = $1 AND may_enroll = 1`, user),
+		giveHandle(user, e.Handle),
 		createAuthenticator(e.Authenticator, nil),
 		replaceRecovery(e.Recovery, e.CodeHashes),
 		must(store.ErrStale, `UPDATE sessions SET version = version WHERE id = $1 AND version = $2`, e.Proof.SessionID, e.Proof.Version),
@@ -59,6 +67,30 @@ func (s *Store) UseTOTPStep(ctx context.Context, id string, step int64, p store.
 			`UPDATE authenticators SET last_step = $4, last_used_at = $5
 			WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0 AND last_step < $4`,
 			id, p.UserID, string(store.KindTOTP), step, ms(p.Now)),
+		proof.step)
+	return proof.tell(err)
+}
+
+// giveHandle gives a user the handle: the first is the one for life. "" is none.
+func giveHandle(user, handle string) step {
+	if handle == "" {
+		return nil
+	}
+	return must(store.ErrStale, `UPDATE users SET handle = $2 WHERE id = $1 AND handle IN ('', $2)`, user, handle)
+}
+
+// UseAssertion implements store.Authenticators. The authenticator's row is written
+// first and the session's next: that is the order of locks.
+func (s *Store) UseAssertion(ctx context.Context, a store.Assertion) error {
+	proof, k := newProof(a.Proof), a.Credential
+	err := s.update(ctx,
+		must(store.ErrNotFound, `UPDATE authenticators SET last_used_at = $4 WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0`,
+			a.Authenticator, proof.UserID, string(store.KindWebAuthn), ms(proof.Now)),
+		must(store.ErrUsed, `UPDATE credentials SET sign_count = $3, record = $4
+			WHERE id = $1 AND authenticator_id = $2 AND (sign_count < $3 OR sign_count = 0 AND $3 = 0)`,
+			k.ID, a.Authenticator, int64(k.SignCount), string(k.Record)),
+		exec(`UPDATE sessions SET version = version WHERE id = $1`, proof.SessionID),
+		updateInteraction(&a.Interaction, proof.Now),
 		proof.step)
 	return proof.tell(err)
 }
@@ -106,6 +138,10 @@ func createAuthenticator(a store.Authenticator, codeHashes [][]byte) step {
 	steps := []step{must(store.ErrExists, `INSERT INTO authenticators (id, user_id, kind, name, secret, last_step, disabled, created_at, last_used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 		a.ID, a.UserID, string(a.Kind), a.Name, a.Secret, a.LastStep, bit(a.Disabled), ms(a.CreatedAt), ms(a.LastUsedAt))}
+	if k := a.Credential; k != nil {
+		steps = append(steps, must(store.ErrExists, `INSERT INTO credentials (id, authenticator_id, rp_id, sign_count, record)
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, k.ID, a.ID, k.RPID, int64(k.SignCount), string(k.Record)))
+	}
 	for _, hash := range codeHashes {
 		steps = append(steps, exec(`INSERT INTO recovery_codes (authenticator_id, hash, used_at) VALUES ($1, $2, 0)`, a.ID, hash))
 	}

@@ -96,6 +96,7 @@ func (s *Store) RedeemInvitation(ctx context.Context, r store.Redemption) error 
 		must(store.ErrNotFound, `DELETE FROM links WHERE id = $1 AND secret_hash = $2 AND user_id = $3 AND user_epoch = $4
 			AND purpose = $5 AND expires_at > $6 AND NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = links.user_id)`,
 			in.Link, in.LinkHash, in.UserID, in.UserEpoch, string(store.LinkInvitation), ms(r.Now)),
+		giveHandle(in.UserID, r.Handle),
 		createAuthenticator(r.Authenticator, nil),
 		replaceRecovery(r.Recovery, r.CodeHashes),
 		orStale(updateInteraction(&r.Interaction, r.Now)),

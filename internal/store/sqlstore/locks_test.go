@@ -16,6 +16,7 @@ type lockFixture struct {
 	now         time.Time
 	user        *store.User
 	totp, set   store.Authenticator
+	key         store.Authenticator
 	code        []byte
 	session     *store.Session
 	interaction *store.Interaction
@@ -29,10 +30,13 @@ func newLockFixture(t *testing.T) lockFixture {
 	f := lockFixture{Store: openStore(t, c), now: now, code: []byte("code"), user: &store.User{ID: store.NewID(), LoginKey: "u", CreatedAt: now}}
 	f.totp = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindTOTP, Secret: []byte("t"), CreatedAt: now}
 	f.set = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindRecovery, Secret: []byte("r"), CreatedAt: now}
+	f.key = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindWebAuthn, Secret: []byte("k"), CreatedAt: now,
+		Credential: &store.Credential{ID: []byte("k"), Record: []byte("{}")}}
 	f.session = &store.Session{ID: store.NewID(), SecretHash: []byte("s"), UserID: f.user.ID, Version: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	f.interaction = &store.Interaction{ID: store.NewID(), BrowserHash: []byte("b"), SessionID: f.session.ID, Version: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	ctx := t.Context()
 	err := errors.Join(f.CreateUser(ctx, f.user), f.CreateAuthenticator(ctx, f.totp, nil), f.CreateAuthenticator(ctx, f.set, [][]byte{f.code}),
+		f.CreateAuthenticator(ctx, f.key, nil),
 		f.update(ctx, exec(`UPDATE users SET may_enroll = 1 WHERE id = $1`, f.user.ID)),
 		f.StartSession(ctx, f.session, "", "", store.Settle{}, nil), f.CreateInteraction(ctx, f.interaction))
 	if err != nil {
@@ -67,6 +71,10 @@ func (f lockFixture) useCode(ctx context.Context) error {
 
 func (f lockFixture) useStep(ctx context.Context) error {
 	return f.UseTOTPStep(ctx, f.totp.ID, 1, f.proof())
+}
+
+func (f lockFixture) useAssertion(ctx context.Context) error {
+	return f.UseAssertion(ctx, store.Assertion{Authenticator: f.key.ID, Credential: *f.key.Credential, Proof: f.proof(), Interaction: *f.interaction})
 }
 
 func (f lockFixture) enroll(ctx context.Context) error {
@@ -105,6 +113,7 @@ func TestLocksInOrder(t *testing.T) {
 	}{
 		"UseRecoveryCode":      {lockFixture.useCode, []string{"users", "authenticators", "recovery_codes", "sessions"}},
 		"UseTOTPStep":          {lockFixture.useStep, []string{"authenticators", "sessions"}},
+		"UseAssertion":         {lockFixture.useAssertion, []string{"authenticators", "sessions", "interactions"}},
 		"EnrollFirst":          {lockFixture.enroll, []string{"users", "authenticators", "sessions", "interactions"}},
 		"ReplaceRecoveryCodes": {lockFixture.replace, []string{"authenticators"}},
 		"RemoveUser":           {lockFixture.remove, []string{"users", "authenticators", "sessions"}},

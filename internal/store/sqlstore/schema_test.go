@@ -155,6 +155,7 @@ func TestRestoreKnowsEveryTable(t *testing.T) {
 		"users":          "durable; epoch raised, the right to enrol void",
 		"authenticators": "durable; TOTP steps raised",
 		"recovery_codes": "all used",
+		"credentials":    "durable: the challenges that could be answered again are gone",
 		"resources":      "durable",
 		"throttle":       "counts never fall by more than what came after the backup",
 		"signing_keys":   "durable",

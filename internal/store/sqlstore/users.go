@@ -9,12 +9,12 @@ import (
 )
 
 const userColumns = `u.id, u.login, u.login_key, u.name, u.email, u.email_verified, u.locale, u.password_hash, u.claims,
-	u.disabled, u.may_enroll, u.epoch, u.created_at`
+	u.disabled, u.may_enroll, u.epoch, u.created_at, u.handle`
 
 // userFields are where userColumns go.
 func userFields(u *store.User) []any {
 	return []any{&u.ID, &u.Login, &u.LoginKey, &u.Name, &u.Email, &u.EmailVerified, &u.Locale, &u.PasswordHash, raw{&u.Claims},
-		&u.Disabled, &u.MayEnroll, &u.Epoch, at{&u.CreatedAt}}
+		&u.Disabled, &u.MayEnroll, &u.Epoch, at{&u.CreatedAt}, &u.Handle}
 }
 
 // User implements store.Users.
@@ -53,10 +53,10 @@ func (s *Store) CreateUser(ctx context.Context, u *store.User, events ...store.E
 
 func createUser(u *store.User) step {
 	return must(store.ErrExists, `INSERT INTO users (id, login, login_key, name, email, email_verified, locale, password_hash,
-			claims, disabled, may_enroll, epoch, created_at, removed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0) ON CONFLICT DO NOTHING`,
+			claims, disabled, may_enroll, epoch, created_at, handle, removed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0) ON CONFLICT DO NOTHING`,
 		u.ID, u.Login, u.LoginKey, u.Name, u.Email, bit(u.EmailVerified), u.Locale, u.PasswordHash,
-		string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt))
+		string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt), u.Handle)
 }
 
 // SetPasswordHash implements store.Users.
@@ -83,7 +83,7 @@ func (s *Store) EnableUser(ctx context.Context, userID string, events ...store.E
 // RemoveUser implements store.Users.
 func (s *Store) RemoveUser(ctx context.Context, userID string, now time.Time, events ...store.Event) error {
 	return s.update(ctx,
-		must(store.ErrNotFound, `UPDATE users SET removed_at = $2, disabled = 1, may_enroll = 0, login = '', name = '', email = '',
+		must(store.ErrNotFound, `UPDATE users SET removed_at = $2, disabled = 1, may_enroll = 0, handle = '', login = '', name = '', email = '',
 				email_verified = 0, locale = '', password_hash = '', claims = ''
 			WHERE id = $1 AND removed_at = 0`, userID, ms(now)),
 		exec(`DELETE FROM authenticators WHERE user_id = $1`, userID),

@@ -59,6 +59,8 @@ func TestBrokenStoresFail(t *testing.T) {
 		"ClientTokenEndsWithItsClient":   func(s *sqlstore.Store) store.Store { return &bornAgain{Store: s} },
 		"TOTPStepAcceptedOnce":           func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
 		"TOTPStepsOnlyRise":              func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
+		"AssertionTakenOnce":             func(s *sqlstore.Store) store.Store { return &looksForChallenge{s} },
+		"CountersOnlyRise":               func(s *sqlstore.Store) store.Store { return &looksAtCounter{s} },
 		"AddProofNeverLost":              func(s *sqlstore.Store) store.Store { return &losesProofs{Store: s} },
 		"AddProofRotatesByVersion":       func(s *sqlstore.Store) store.Store { return &alwaysRotates{s} },
 		"AddProofForAnotherUser":         func(s *sqlstore.Store) store.Store { return &mergesUsers{s} },
@@ -181,6 +183,40 @@ func (s *checksSteps) UseTOTPStep(ctx context.Context, id string, step int64, p 
 		return err
 	}
 	return s.Store.AddProof(ctx, p)
+}
+
+// looksForChallenge takes an answer if its challenge waits when it looks.
+type looksForChallenge struct{ *sqlstore.Store }
+
+func (s *looksForChallenge) UseAssertion(ctx context.Context, a store.Assertion) error {
+	i, err := s.Interaction(ctx, a.Interaction.ID, a.Interaction.BrowserHash, a.Proof.Now)
+	if err != nil {
+		return err
+	}
+	if i.Version != a.Interaction.Version {
+		return store.ErrStale
+	}
+	if err := s.Store.UseAssertion(ctx, a); !errors.Is(err, store.ErrStale) {
+		return err
+	}
+	return s.Store.AddProof(ctx, a.Proof)
+}
+
+// looksAtCounter reads the counter and, if the new one is greater, takes it.
+type looksAtCounter struct{ *sqlstore.Store }
+
+func (s *looksAtCounter) UseAssertion(ctx context.Context, a store.Assertion) error {
+	list, err := s.Authenticators(ctx, a.Proof.UserID)
+	if err != nil {
+		return err
+	}
+	if list[0].Credential.SignCount >= a.Credential.SignCount {
+		return store.ErrUsed
+	}
+	if err := s.Store.UseAssertion(ctx, a); !errors.Is(err, store.ErrUsed) {
+		return err
+	}
+	return s.Store.AddProof(ctx, a.Proof)
 }
 
 // losesProofs keeps the first proof and drops whatever comes later.

@@ -153,6 +153,13 @@ var Checks = []Check{
 	{"RecoveryCodeAcceptedOnce", recoveryCodeAcceptedOnce},
 	{"RecoveryCodeEndsEverythingElse", recoveryCodeEndsEverythingElse},
 	{"RecoveryCodesReplaced", recoveryCodesReplaced},
+	{"CredentialsKept", credentialsKept},
+	{"CredentialOfOneUser", credentialOfOneUser},
+	{"HandleIsForLife", handleIsForLife},
+	{"AssertionTakenOnce", assertionTakenOnce},
+	{"CountersOnlyRise", countersOnlyRise},
+	{"AssertionAllOrNothing", assertionAllOrNothing},
+	{"AssertionMustFit", assertionMustFit},
 
 	{"InvitationKept", invitationKept},
 	{"InvitationNeedsSecretAndLife", invitationNeedsSecretAndLife},
