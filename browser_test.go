@@ -325,6 +325,12 @@ func (b *browser) recover(v *view, code string) *view {
 	return b.answer(b.get(v.page()+"?method=recovery").mustStep("second_factor", 200), "recovery", "code", code)
 }
 
+// app chooses, where a first factor is set up, the authenticator app.
+func (b *browser) app(v *view) *view {
+	b.t.Helper()
+	return b.get(v.mustStep("enroll", 200).page()+"?method=totp").mustStep("enroll", 200)
+}
+
 func (v *view) step() string {
 	m := regexp.MustCompile(`name="step" value="([a-z_]+)"`).FindStringSubmatch(v.body)
 	if m == nil {

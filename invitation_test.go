@@ -80,7 +80,7 @@ func (b *browser) typePassword(v *view, typed ...string) *view {
 // the secret of the authenticator.
 func (b *browser) setUp(in invited) (*view, []byte) {
 	b.t.Helper()
-	v := b.choose(b.get(in.path).mustStep("invitation", 200), in.password).mustStep("enroll", 200)
+	v := b.app(b.choose(b.get(in.path).mustStep("invitation", 200), in.password))
 	secret := shownKey(b.t, v)
 	v = b.answer(v, "enroll", "code", b.code(secret, 0)).mustStep("save_codes", 200)
 	return b.answer(v, "saved", "saved", "1"), secret
@@ -128,7 +128,7 @@ func TestInvitationSetsUpTheAccount(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	v = b.choose(v, in.password).mustStep("enroll", 200)
+	v = b.app(b.choose(v, in.password))
 	if strings.Contains(v.body, `/cancel"`) || strings.Contains(v.body, `/switch"`) {
 		t.Errorf("the page offers a way to a client that is none\n%s", v.body)
 	}
@@ -192,7 +192,7 @@ func TestRule27PasswordIsInactiveUntilTheFactor(t *testing.T) {
 	r := newRig(t)
 	in := r.invite("sora")
 	b := r.browser()
-	b.choose(b.get(in.path), "the first password of sora").mustStep("enroll", 200)
+	b.app(b.choose(b.get(in.path), "the first password of sora"))
 	r.mustNotSignIn("sora", "the first password of sora")
 	if u := r.user("sora"); u.PasswordHash != "" || u.MayEnroll {
 		t.Errorf("before the factor: %+v", u)
@@ -210,7 +210,7 @@ func TestRule27InvitationIsSpentWithTheFactor(t *testing.T) {
 	r := newRig(t)
 	in := r.invite("sora")
 	b, thief := r.browser(), r.browser()
-	begun := thief.choose(thief.get(in.path), "the password of a thief").mustStep("enroll", 200)
+	begun := thief.app(thief.choose(thief.get(in.path), "the password of a thief"))
 	thiefs := shownKey(t, begun)
 	open := thief.get(in.path)
 	last, secret := b.setUp(in)
@@ -238,7 +238,7 @@ func TestRule27TwoBrowsersConfirmAtOnce(t *testing.T) { // alone: each computes 
 	password := func(i int) string { return strings.Repeat("sora walks ", i+2) + "home" }
 	for i := range crowd {
 		browsers[i] = r.browser()
-		pages[i] = browsers[i].choose(browsers[i].get(in.path), password(i)).mustStep("enroll", 200)
+		pages[i] = browsers[i].app(browsers[i].choose(browsers[i].get(in.path), password(i)))
 		secrets[i] = shownKey(t, pages[i])
 	}
 	start := make(chan struct{})
@@ -275,7 +275,7 @@ func TestRule1ResetIsAnInvitation(t *testing.T) {
 	b := r.browser()
 	tokens := r.redeem("web", b.signIn(r.mina, b.authorize("web")).mustCode())
 	older := r.reset("mina", false)
-	begun := b.choose(b.get(older), "chosen with the older link").mustStep("enroll", 200)
+	begun := b.app(b.choose(b.get(older), "chosen with the older link"))
 	path := r.reset("mina", false)
 
 	if status, _ := r.userinfo(tokens.Access); status != http.StatusUnauthorized {
@@ -326,7 +326,7 @@ func TestRule1ResetKeepsThePassword(t *testing.T) {
 	}
 	b = r.browser()
 	v = b.choose(b.get(path), "a guess at the password").mustStep("invitation", 422)
-	v = b.choose(v, r.mina.password).mustStep("enroll", 200)
+	v = b.app(b.choose(v, r.mina.password))
 	secret := shownKey(t, v)
 	if !strings.Contains(v.body, "the old one no longer works") {
 		t.Errorf("the page does not say that the old authenticator is no more\n%s", v.body)
@@ -351,7 +351,7 @@ func TestInvitationGuessesAreThrottled(t *testing.T) {
 		t.Errorf("after five guesses: got %d, want 429 with Retry-After", v.status)
 	}
 	r.clock.advance(time.Minute)
-	b.choose(v, r.mina.password).mustStep("enroll", 200)
+	b.app(b.choose(v, r.mina.password))
 }
 
 // TestInvitationForgivesGuesses: who was locked out by strangers' guesses at the
@@ -393,7 +393,7 @@ func TestInvitationEnds(t *testing.T) {
 			r.clock.advance(23*time.Hour + 45*time.Minute)
 			opened, begun := r.browser(), r.browser()
 			page := opened.get(in.path).mustStep("invitation", 200)
-			enrolling := begun.choose(begun.get(in.path), in.password).mustStep("enroll", 200)
+			enrolling := begun.app(begun.choose(begun.get(in.path), in.password))
 			secret := shownKey(t, enrolling)
 			if err := end(r, in); err != nil {
 				t.Fatal(err)
@@ -471,8 +471,8 @@ func TestInvitationForms(t *testing.T) {
 			t.Errorf("%.30q: the page does not say %q\n%s", typed, text, v.body)
 		}
 	}
-	v = b.choose(b.get(in.path), in.password).mustStep("enroll", 200)
-	for _, action := range []string{"password", "totp", "recovery", "saved", "consent", "switch", "cancel"} {
+	v = b.app(b.choose(b.get(in.path), in.password))
+	for _, action := range []string{"password", "totp", "recovery", "webauthn", "saved", "consent", "switch", "cancel"} {
 		b.post(v.page()+"/"+action, v.fields("enroll")).mustStep("enroll", 409)
 	}
 	other.post(v.page()+"/enroll", v.fields("enroll"))

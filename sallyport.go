@@ -90,10 +90,14 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if c.SecondFactor == SecondFactorOptional {
 		rules.Level = oidc.Level1FA
 	}
+	relyingParty, err := authn.NewRelyingParty(issuer)
+	if err != nil {
+		return err
+	}
 	hasher := authn.NewHasher(authn.HasherConfig{})
 	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, Now: c.Now}
 	engine := &flow.Engine{
-		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, Hint: tokens.HintSubject,
+		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,
 		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,
 	}
 	s.metrics = metric.New(s.sources(hasher, ring))

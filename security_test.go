@@ -48,9 +48,9 @@ func TestRule1WithoutTheRightNobodyEnrolls(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	first := r.browser()
-	v := first.answer(first.authorize("web"), "password", "username", "joon", "password", r.joon.password)
+	v := first.app(first.answer(first.authorize("web"), "password", "username", "joon", "password", r.joon.password))
 	second := r.browser()
-	w := second.answer(second.authorize("web"), "password", "username", "joon", "password", r.joon.password)
+	w := second.app(second.answer(second.authorize("web"), "password", "username", "joon", "password", r.joon.password))
 	first.answer(v, "enroll", "code", r.code(shownKey(t, v), 0)).mustStep("save_codes", 200)
 	got := second.answer(w, "enroll", "code", r.code(shownKey(t, w), 0))
 	if got.location != nil || got.step() == "save_codes" {
@@ -69,7 +69,7 @@ func TestRule4OneSessionOneUser(t *testing.T) {
 	b := r.browser()
 	tab1 := b.answer(b.authorize("web"), "password", "username", "mina", "password", r.mina.password).mustStep("second_factor", 200)
 	tab2 := b.authorize("web", "prompt", "login").mustStep("login", 200)
-	b.answer(tab2, "password", "username", "joon", "password", r.joon.password).mustStep("enroll", 200)
+	b.app(b.answer(tab2, "password", "username", "joon", "password", r.joon.password))
 	got := b.answer(tab1, "totp", "code", r.code(r.mina.totp, 0))
 	if got.location != nil || got.status != http.StatusGone {
 		t.Errorf("tab 1: got %d %q %v, want 410", got.status, got.step(), got.location)
@@ -88,7 +88,7 @@ func TestRule4ConsentIsOfTheUserWhoSawIt(t *testing.T) {
 	b := r.browser()
 	tab1 := b.signIn(r.mina, b.authorize("asks")).mustStep("consent", 200)
 	tab2 := b.authorize("web", "prompt", "login")
-	b.answer(tab2, "password", "username", "joon", "password", r.joon.password).mustStep("enroll", 200)
+	b.app(b.answer(tab2, "password", "username", "joon", "password", r.joon.password))
 	if got := b.answer(tab1, "consent", "decision", "allow"); got.location != nil {
 		t.Errorf("got %v, want no answer to the client", got.location)
 	}
@@ -380,7 +380,7 @@ func TestRule27SecretUnderEnrollmentStaysInTheStore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
-	v := b.answer(b.authorize("web"), "password", "username", "joon", "password", r.joon.password).mustStep("enroll", 200)
+	v := b.app(b.answer(b.authorize("web"), "password", "username", "joon", "password", r.joon.password))
 	key := keyOnPage.FindString(v.body)
 	for name, values := range v.fields("enroll") {
 		if strings.Contains(strings.Join(values, ""), strings.ReplaceAll(key, " ", "")) {
@@ -431,7 +431,7 @@ func TestHalfAuthenticatedGetsNothing(t *testing.T) {
 	b.authorize("web").mustStep("second_factor", 200)
 	b.authorize("web", "prompt", "none").mustRefuse(oidc.InteractionRequired)
 	page := v.page()
-	for _, action := range []string{"password", "recovery", "enroll", "saved", "consent"} {
+	for _, action := range []string{"password", "recovery", "webauthn", "enroll", "register", "saved", "consent"} {
 		fields := v.fields("totp")
 		fields.Set("saved", "1")
 		fields.Set("decision", "allow")

@@ -242,6 +242,7 @@ Sallyport is running (for trying it out: fresh data, this machine only).
     a wrong code            it is refused, and the step stays
     the same code twice     in a private window: it was used
     a recovery code         %[7]s   works once
+    a passkey               as %[5]s; after signing out, the browser asks for it
     Cancel                  the application hears of it, and signs nobody in
     %[1]s/login again       no questions while the session lasts
 

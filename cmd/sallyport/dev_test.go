@@ -135,6 +135,7 @@ func TestDevMainJob(t *testing.T) {
 	q := newPerson(t, "en")
 	at, body = q.do("GET", info.Demo+"/login", nil)
 	at, body = q.fill(at, body, "password", "username", joon.Login, "password", joon.Password)
+	at, body = q.do("GET", at.Request.URL.String()+"?method=totp", nil)
 	at, body = q.fill(at, body, "enroll", "code", q.codeOf(info, joon.Login))
 	at, body = q.fill(at, body, "saved", "saved", "1")
 	if at.StatusCode != 200 || !strings.Contains(body, "Two-factor authentication is complete.") || !strings.Contains(body, "pwd otp mfa") {

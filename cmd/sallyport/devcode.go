@@ -91,7 +91,7 @@ func devSecret(ctx context.Context, dir, login string) ([]byte, error) {
 	}
 	w, err := db.Enrolling(ctx, u.ID)
 	if err != nil {
-		return nil, fmt.Errorf("user %q has no authenticator and is not setting one up: %w", login, err)
+		return nil, fmt.Errorf("user %q has no authenticator app and is not setting one up: %w", login, err)
 	}
 	return sealer.Open(w.Secret, authn.SecretPlace(w.ID, u.ID))
 }

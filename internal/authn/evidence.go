@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -139,12 +140,12 @@ func setLevel(set []store.Proof) oidc.Level {
 		return oidc.LevelNone
 	}
 	switch {
-	case b.Method == store.MethodWebAuthn && hardwareBound(b):
+	case b.Method != store.MethodWebAuthn || b.Bound:
+		return oidc.Level2FA
+	case hardwareBound(b):
 		return oidc.LevelPHRH
-	case b.Method == store.MethodWebAuthn:
-		return oidc.LevelPHR
 	}
-	return oidc.Level2FA
+	return oidc.LevelPHR
 }
 
 // soloLevel is the level of one proof alone. WebAuthn with user verification is
@@ -153,6 +154,8 @@ func soloLevel(p store.Proof) oidc.Level {
 	switch {
 	case p.Method != store.MethodWebAuthn || !p.UserVerified:
 		return oidc.Level1FA
+	case p.Bound:
+		return oidc.Level2FA
 	case hardwareBound(p):
 		return oidc.LevelPHRH
 	}
@@ -204,19 +207,31 @@ func amr(level oidc.Level, set []store.Proof) []string {
 	return all
 }
 
-// Reach is the highest level that an account can prove with what it has
-// enrolled: its password and these authenticators, the disabled ones left out.
-func Reach(u *store.User, list []store.Authenticator) oidc.Level {
-	reach := oidc.LevelNone
-	if u.PasswordHash != "" {
-		reach = oidc.Level1FA
+// Reach is the highest level that an account can prove in a session of these
+// proofs, with what it has enrolled: its password and these authenticators, the
+// disabled ones left out.
+func Reach(u *store.User, list []store.Authenticator, proofs []store.Proof) oidc.Level {
+	if u.PasswordHash == "" {
+		return oidc.LevelNone
 	}
+	reach := oidc.Level1FA
 	for _, a := range list {
-		if reach == oidc.Level1FA && Usable(a) {
-			reach = oidc.Level2FA
+		switch {
+		case !Usable(a):
+		case a.Kind == store.KindWebAuthn && !BoundBy(proofs, a.ID):
+			reach = oidc.LevelPHR
+		default:
+			reach = max(reach, oidc.Level2FA)
 		}
 	}
 	return reach
+}
+
+// BoundBy reports whether the authenticator was enrolled in the session of these
+// proofs. Whoever knew the password could have done that, so there it lifts nobody
+// above level 2.
+func BoundBy(proofs []store.Proof, authenticator string) bool {
+	return slices.ContainsFunc(proofs, func(p store.Proof) bool { return p.Bound && p.Authenticator == authenticator })
 }
 
 // Usable reports whether an authenticator can be used now.

@@ -29,6 +29,8 @@ var kinds = []struct {
 	{"key, no UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k0"}},
 	{"synced passkey, UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k1", UserVerified: true, BackupEligible: true}},
 	{"device-bound passkey, UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k2", UserVerified: true}},
+	{"key enrolled here, no UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k6", Bound: true}},
+	{"synced passkey enrolled here, UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k7", Bound: true, UserVerified: true, BackupEligible: true}},
 	{"attested key, no UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k3", Attested: true}},
 	{"attested key, UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k4", Attested: true, UserVerified: true}},
 	{"synced passkey, UV, attested", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k5", Attested: true, UserVerified: true, BackupEligible: true}},

@@ -43,6 +43,8 @@ type Engine struct {
 	Policy policy.Policy
 	Sealer *keys.Sealer
 	Hasher *authn.Hasher
+	// WebAuthn registers and checks passkeys and security keys; nil: there are none.
+	WebAuthn *authn.RelyingParty
 	// Hint returns the subject of an ID token of this server, expired or not.
 	Hint func(idToken string) (subject string, err error)
 	// SessionIdle and SessionTTL end a session that nobody uses, and every session
@@ -168,6 +170,9 @@ func (e *Engine) fill(ctx context.Context, v *Visit, s *store.Session) (err erro
 	}
 	if v.Authenticators, err = e.Store.Authenticators(ctx, s.UserID); err != nil {
 		return fmt.Errorf("load authenticators: %w", err)
+	}
+	for i, a := range v.Authenticators { // what was registered for another host exists, and is of no use
+		v.Authenticators[i].Disabled = a.Disabled || !e.WebAuthn.Serves(a)
 	}
 	if v.needsConsent() {
 		v.Consent, err = e.Store.Consent(ctx, s.UserID, v.Client.ID)

@@ -115,18 +115,19 @@ func (e *Engine) visitInvited(ctx context.Context, i *store.Interaction, o Origi
 }
 
 // RecordInvited is RecordEnrollment for an invited user: it spends the invitation,
-// and password and authenticator are good from then on. An error that is Expected:
-// the invitation is not open any more, or somebody else has just used it.
-func (e *Engine) RecordInvited(ctx context.Context, v *Visit, step int64, settle store.Settle) error {
-	made, err := e.confirm(ctx, v, step)
+// and password and authenticator are good from then on. Nobody is signed in, so the
+// proof is not kept. An error that is Expected: the invitation is not open any more,
+// or somebody else has just used it.
+func (e *Engine) RecordInvited(ctx context.Context, v *Visit, n Enrolled, settle store.Settle) error {
+	made, err := e.confirm(ctx, v)
 	if err != nil {
 		return err
 	}
 	spent := *v.Progress.Invited
 	r := store.Redemption{
-		Invited: spent, Authenticator: made.totp, Recovery: made.recovery, CodeHashes: made.codeHashes,
+		Invited: spent, Authenticator: n.Authenticator, Handle: n.Handle, Recovery: made.recovery, CodeHashes: made.codeHashes,
 		Interaction: made.interaction, Settle: settle, Now: v.Now,
-		Events: []store.Event{v.event(store.EventInvitationRedeemed, spent.Link), v.event(store.EventEnrollTOTP, "")},
+		Events: []store.Event{v.event(store.EventInvitationRedeemed, spent.Link), v.event(enrolled(n), "")},
 	}
 	spent.Spent, spent.OldHash, spent.NewHash, spent.LinkHash = true, "", "", nil
 	r.Interaction.Progress.Invited = &spent

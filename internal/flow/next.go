@@ -5,6 +5,7 @@
 package flow
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -59,6 +60,9 @@ type Step struct {
 	Name StepName
 	// Evidence is what the session is worth for this request so far.
 	Evidence authn.Result
+	// Factors are the authenticators with any of which the level is reached, the last
+	// used first, recovery codes last; only with SecondFactor.
+	Factors []store.Authenticator
 	// Refusal is the protocol's error, only with Refuse.
 	Refusal *oidc.Error
 	// Reason names a refusal that has a page of its own; "" for none.
@@ -145,7 +149,7 @@ func nextInvited(s State) Step {
 // untilStrong answers whether the evidence reaches what the request demands,
 // and the step that leads there if not.
 func (s State) untilStrong(step Step) (Step, bool) {
-	reach := authn.Reach(s.User, s.Authenticators)
+	reach := authn.Reach(s.User, s.Authenticators, s.Session.Proofs)
 	demand := s.Policy.Demand(s.Client, s.APIs, s.Request, reach)
 	switch {
 	case demand.Impossible:
@@ -167,18 +171,41 @@ func (s State) untilStrong(step Step) (Step, bool) {
 // one if with it, now, the level is reached; else the password first, which may
 // be too old to count.
 func (s State) missingFactor(step Step, level oidc.Level) Step {
-	with := s.Evidence()
-	with.Proofs = append(slices.Clip(with.Proofs), store.Proof{
-		Method: store.MethodTOTP, At: s.Now, UserID: s.User.ID, Interaction: s.Interaction,
-	})
-	if authn.Judge(with).Level >= level {
-		return step.named(SecondFactor)
+	for _, a := range s.Authenticators {
+		if authn.Usable(a) && s.levelWith(store.Method(a.Kind), a.ID) >= level {
+			step.Factors = append(step.Factors, a)
+		}
 	}
-	return step.named(Login)
+	if len(step.Factors) == 0 {
+		return step.named(Login)
+	}
+	slices.SortStableFunc(step.Factors, func(a, b store.Authenticator) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), b.LastUsedAt.Compare(a.LastUsedAt))
+	})
+	return step.named(SecondFactor)
 }
 
-// enrollReach is the level that the first enrolment can lift an account to: a
-// password and a TOTP.
+// rank puts recovery codes last: they are for those who have nothing else at hand.
+func rank(a store.Authenticator) int {
+	if a.Kind == store.KindRecovery {
+		return 1
+	}
+	return 0
+}
+
+// levelWith is the level that the evidence has with one more proof, given now. A
+// WebAuthn one is taken to be without user verification: that is up to the user.
+func (s State) levelWith(m store.Method, authenticator string) oidc.Level {
+	with := s.Evidence()
+	with.Proofs = append(slices.Clip(with.Proofs), store.Proof{
+		Method: m, At: s.Now, UserID: s.User.ID, Authenticator: authenticator, Interaction: s.Interaction,
+		Bound: authn.BoundBy(s.Session.Proofs, authenticator),
+	})
+	return authn.Judge(with).Level
+}
+
+// enrollReach is the level that the first enrolment lifts its session to, whatever
+// is enrolled: only the password stands for the user there.
 const enrollReach = oidc.Level2FA
 
 // mayEnroll: enrolling a first authenticator is a right that is stored, not the
@@ -192,7 +219,7 @@ func (s State) mayEnroll() bool {
 func (s State) enrollStep(step Step) Step {
 	own := s
 	own.Progress.OwnProofs = true
-	if s.Interaction == "" || own.missingFactor(step, enrollReach).Name == Login {
+	if s.Interaction == "" || own.levelWith(store.MethodTOTP, "") < enrollReach {
 		return step.named(Login)
 	}
 	return step.named(Enroll)

@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,10 @@ func totp() store.Authenticator {
 	return store.Authenticator{ID: "totp", UserID: "u", Kind: store.KindTOTP}
 }
 
+func passkey() store.Authenticator {
+	return store.Authenticator{ID: "webauthn", UserID: "u", Kind: store.KindWebAuthn}
+}
+
 // invited is somebody who has chosen a password.
 func invited() flow.State {
 	s := base()
@@ -51,6 +56,43 @@ func invited() flow.State {
 	s.Progress.Invited = &store.Invited{UserID: "u", Link: "l", NewHash: "new"}
 	s.InvitationOpen = true
 	return s
+}
+
+func essentialPHR(s flow.State) flow.State {
+	s.Request.Claims.IDToken = map[string]oidc.ClaimRequest{"acr": {Essential: true, Values: []string{oidc.ACRPHR}}}
+	return s
+}
+
+// TestFactorsAreThoseThatReachTheLevel: the last used first, recovery codes last.
+func TestFactorsAreThoseThatReachTheLevel(t *testing.T) {
+	t.Parallel()
+	app, key, spare := totp(), passkey(), passkey()
+	codes := store.Authenticator{ID: "recovery", UserID: "u", Kind: store.KindRecovery, CodesLeft: 1, LastUsedAt: noon}
+	spare.ID, spare.LastUsedAt, app.LastUsedAt = "spare", noon.Add(-time.Hour), noon.Add(-time.Minute)
+	for name, c := range map[string]struct {
+		change func(flow.State) flow.State
+		want   string
+	}{
+		"any": {func(s flow.State) flow.State { return s }, "totp spare webauthn recovery"},
+		"phr": {essentialPHR, "spare webauthn"},
+		"phr, one of them enrolled here": {func(s flow.State) flow.State {
+			bound := proof(store.MethodWebAuthn, "i")
+			bound.Authenticator, bound.Bound = "spare", true
+			s.Session.Proofs = append(s.Session.Proofs, bound)
+			return essentialPHR(s)
+		}, "webauthn"},
+	} {
+		s := signedIn(base(), store.MethodPassword)
+		s.Authenticators = []store.Authenticator{codes, key, app, spare}
+		step := flow.Next(c.change(s))
+		var got []string
+		for _, a := range step.Factors {
+			got = append(got, a.ID)
+		}
+		if step.Name != flow.SecondFactor || strings.Join(got, " ") != c.want {
+			t.Errorf("%s: got %s %v, want %s", name, step.Name, got, c.want)
+		}
+	}
 }
 
 // TestNext shows each decision by the state that leads to it.
@@ -99,6 +141,38 @@ func TestNext(t *testing.T) {
 			s.Request.Claims.IDToken = map[string]oidc.ClaimRequest{"acr": {Essential: true, Values: []string{oidc.ACRPHR}}}
 			return s
 		}, flow.Refuse, oidc.UnmetAuthentication},
+		"essential phr, an app is not enough": {func() flow.State {
+			s := essentialPHR(signedIn(base(), password, code))
+			s.Authenticators = []store.Authenticator{totp(), passkey()}
+			return s
+		}, flow.SecondFactor, ""},
+		"essential phr, with a passkey": {func() flow.State {
+			s := essentialPHR(signedIn(base(), password, store.MethodWebAuthn))
+			s.Authenticators = []store.Authenticator{totp(), passkey()}
+			return s
+		}, flow.Done, ""},
+		"essential phr, the passkey was enrolled in this session": {func() flow.State {
+			s := essentialPHR(signedIn(base(), password, store.MethodWebAuthn))
+			s.Authenticators = []store.Authenticator{passkey()}
+			s.Session.Proofs[1].Bound, s.Session.Proofs[1].UserVerified = true, true
+			return s
+		}, flow.Refuse, oidc.UnmetAuthentication},
+		"essential phr, a first factor to enrol": {func() flow.State {
+			s := essentialPHR(signedIn(base(), password))
+			s.User.MayEnroll = true
+			return s
+		}, flow.Refuse, oidc.UnmetAuthentication},
+		"after a passkey that knew its user nobody asks for a code": {func() flow.State {
+			s := signedIn(base(), store.MethodWebAuthn)
+			s.Authenticators = []store.Authenticator{totp(), passkey()}
+			s.Session.Proofs[0].UserVerified = true
+			return s
+		}, flow.Done, ""},
+		"after a security key alone, the password": {func() flow.State {
+			s := signedIn(base(), store.MethodWebAuthn)
+			s.Authenticators = []store.Authenticator{passkey()}
+			return s
+		}, flow.Login, ""},
 		"essential, unknown name": {func() flow.State {
 			s := signedIn(base(), password, code)
 			s.Authenticators = []store.Authenticator{totp()}
@@ -341,14 +415,17 @@ func draw(t *rapid.T) flow.State {
 	s = signedIn(s)
 	s.User.Disabled = rapid.IntRange(0, 9).Draw(t, "disabled") == 0
 	s.User.MayEnroll = rapid.Bool().Draw(t, "may enrol")
-	for _, kind := range []store.AuthenticatorKind{store.KindTOTP, store.KindRecovery} {
+	for _, kind := range []store.AuthenticatorKind{store.KindTOTP, store.KindRecovery, store.KindWebAuthn} {
 		if rapid.Bool().Draw(t, "has "+string(kind)) {
 			s.Authenticators = append(s.Authenticators, store.Authenticator{ID: string(kind), UserID: "u", Kind: kind, Disabled: rapid.IntRange(0, 3).Draw(t, "off") == 0, CodesLeft: rapid.IntRange(0, 2).Draw(t, "left")})
 		}
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "proofs") {
-		p := proof(rapid.SampledFrom([]store.Method{store.MethodPassword, store.MethodTOTP, store.MethodRecovery}).Draw(t, "method"), rapid.SampledFrom([]string{"i", "j"}).Draw(t, "in"))
+		p := proof(rapid.SampledFrom([]store.Method{store.MethodPassword, store.MethodTOTP, store.MethodRecovery, store.MethodWebAuthn}).Draw(t, "method"), rapid.SampledFrom([]string{"i", "j"}).Draw(t, "in"))
 		p.UserID = rapid.SampledFrom([]string{"u", "u", "u", "v"}).Draw(t, "whose")
+		if p.Method == store.MethodWebAuthn {
+			p.UserVerified, p.Bound = rapid.Bool().Draw(t, "verified"), rapid.Bool().Draw(t, "bound")
+		}
 		p.At = noon.Add(-time.Duration(rapid.IntRange(0, 40).Draw(t, "age")) * time.Hour)
 		s.Session.Proofs = append(s.Session.Proofs, p)
 	}
@@ -417,7 +494,7 @@ func TestRule2EnrollNeedsAllThatTheAccountCanProve(t *testing.T) {
 		}
 		own := s.Evidence()
 		own.OwnProofs = true
-		if got, can := authn.Judge(own).Level, authn.Reach(s.User, s.Authenticators); got < can || got == 0 {
+		if got, can := authn.Judge(own).Level, authn.Reach(s.User, s.Authenticators, s.Session.Proofs); got < can || got == 0 {
 			t.Fatalf("enroll at %v, the account can prove %v", got, can)
 		}
 		if !s.User.MayEnroll || len(s.Authenticators) > 0 {
@@ -451,11 +528,13 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 		}
 		s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodPassword, "i"))
 	case flow.SecondFactor:
-		for _, a := range s.Authenticators {
-			if authn.Usable(a) {
-				s.Session.Proofs = append(s.Session.Proofs, proof(store.Method(a.Kind), "i"))
-			}
+		factors := flow.Next(s).Factors
+		if len(factors) == 0 {
+			t.Fatalf("a second factor, and none to choose: %+v", s)
 		}
+		p := proof(store.Method(rapid.SampledFrom(factors).Draw(t, "factor").Kind), "i")
+		p.Bound = authn.BoundBy(s.Session.Proofs, p.Authenticator)
+		s.Session.Proofs = append(s.Session.Proofs, p)
 	case flow.Enroll:
 		if s.Progress.Invited != nil {
 			spent := *s.Progress.Invited
@@ -463,8 +542,11 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 			s.Progress.Invited, s.InvitationOpen, s.Progress.Codes = &spent, false, []byte("sealed")
 			return s
 		}
-		s.Authenticators, s.User.MayEnroll = []store.Authenticator{totp()}, false
-		s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodTOTP, "i"))
+		a := rapid.SampledFrom([]store.Authenticator{totp(), passkey()}).Draw(t, "enrols")
+		p := proof(store.Method(a.Kind), "i")
+		p.Bound = a.Kind == store.KindWebAuthn
+		s.Authenticators, s.User.MayEnroll = []store.Authenticator{a}, false
+		s.Session.Proofs = append(s.Session.Proofs, p)
 		s.Progress.Codes, s.Progress.CodesOf = []byte("sealed"), "u"
 	case flow.SaveCodes:
 		s.Progress.Codes = nil

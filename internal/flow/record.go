@@ -74,42 +74,67 @@ func (e *Engine) NewTOTP(ctx context.Context, v *Visit) ([]byte, error) {
 	return secret, e.update(ctx, v)
 }
 
-// RecordEnrollment makes the waiting authenticator active with the step of its
-// first right code, spends the right to enrol, and makes the recovery codes that
-// the next page shows. store.ErrUsed: the right is gone.
-func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, step int64) (Cookie, error) {
-	made, err := e.confirm(ctx, v, step)
+// Enrolled is a first authenticator that its user has just confirmed.
+type Enrolled struct {
+	Authenticator store.Authenticator
+	Handle        string // of a passkey or a security key
+	Proof         store.Proof
+}
+
+// NewApp is the waiting authenticator app, confirmed by the code of a step.
+func (v *Visit) NewApp(step int64) (Enrolled, error) {
+	w := v.Progress.Enrolling
+	if w == nil {
+		return Enrolled{}, fmt.Errorf("flow: no app waits: %w", store.ErrStale)
+	}
+	return Enrolled{
+		Authenticator: store.Authenticator{ID: w.ID, UserID: w.UserID, Kind: store.KindTOTP, Secret: w.Secret, LastStep: step, CreatedAt: v.Now, LastUsedAt: v.Now},
+		Proof:         v.proof(store.MethodTOTP, v.User.ID, w.ID),
+	}, nil
+}
+
+// enrolled is the event of it.
+func enrolled(n Enrolled) string {
+	if n.Authenticator.Kind == store.KindWebAuthn {
+		return store.EventEnrollWebAuthn
+	}
+	return store.EventEnrollTOTP
+}
+
+// RecordEnrollment makes the authenticator active, spends the right to enrol, and
+// makes the recovery codes that the next page shows. store.ErrUsed: the right is
+// gone. store.ErrExists: somebody has the credential.
+func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, n Enrolled) (Cookie, error) {
+	made, err := e.confirm(ctx, v)
 	if err != nil {
 		return "", err
 	}
-	add, cookie := v.addProof(v.proof(store.MethodTOTP, v.User.ID, made.totp.ID), store.Settle{}, store.EventEnrollTOTP)
+	add, cookie := v.addProof(n.Proof, store.Settle{}, enrolled(n))
 	made.interaction.SessionID = v.Session.ID
 	err = e.Store.EnrollFirst(ctx, store.Enrollment{
-		Authenticator: made.totp, Recovery: made.recovery, CodeHashes: made.codeHashes, Proof: add, Interaction: made.interaction,
+		Authenticator: n.Authenticator, Handle: n.Handle, Recovery: made.recovery, CodeHashes: made.codeHashes, Proof: add, Interaction: made.interaction,
 	})
 	return cookie.after(err, add)
 }
 
-// confirmed is what the first right code makes of a visit.
+// confirmed is what comes with a first authenticator.
 type confirmed struct {
-	totp, recovery store.Authenticator
-	codeHashes     [][]byte
-	interaction    store.Interaction
+	recovery    store.Authenticator
+	codeHashes  [][]byte
+	interaction store.Interaction
 }
 
-func (e *Engine) confirm(ctx context.Context, v *Visit, step int64) (c confirmed, err error) {
-	w := v.Progress.Enrolling
-	if v.Step.Name != Enroll || w == nil {
+func (e *Engine) confirm(ctx context.Context, v *Visit) (c confirmed, err error) {
+	if v.Step.Name != Enroll {
 		return c, fmt.Errorf("flow: enrolment at step %q", v.Step.Name)
 	}
 	var codes []string
 	if codes, c.recovery, c.codeHashes, err = e.Hasher.NewRecoverySet(ctx, v.User.ID, v.Now); err != nil {
 		return c, err
 	}
-	c.totp = store.Authenticator{ID: w.ID, UserID: w.UserID, Kind: store.KindTOTP, Secret: w.Secret, LastStep: step, CreatedAt: v.Now, LastUsedAt: v.Now}
 	c.interaction = *v.interaction
 	c.interaction.Progress = v.Progress
-	c.interaction.Progress.Enrolling, c.interaction.Progress.CodesOf = nil, v.User.ID
+	c.interaction.Progress.Enrolling, c.interaction.Progress.Ceremony, c.interaction.Progress.CodesOf = nil, nil, v.User.ID
 	c.interaction.Progress.Codes, err = e.sealCodes(v, codes)
 	return c, err
 }
@@ -165,6 +190,7 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 	}
 	ended := v.Session.ID
 	v.Session, v.interaction.SessionID = nil, ""
+	v.Progress.Ceremony = nil
 	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.Codes, v.Progress.CodesOf = nil, "", nil, ""
 	if err := e.update(ctx, v); err != nil {
 		return err

@@ -86,7 +86,9 @@ type action struct {
 var actions = map[string]action{
 	"password": {flow.Login, (*server).recordPassword},
 	"totp":     {flow.SecondFactor, (*server).recordTOTP},
+	"webauthn": {flow.SecondFactor, (*server).recordAssertion},
 	"recovery": {flow.SecondFactor, (*server).recordRecovery},
+	"register": {flow.Enroll, (*server).recordRegistration},
 	"enroll":   {flow.Enroll, (*server).recordEnrollment},
 	"saved":    {flow.SaveCodes, (*server).recordSaved},
 	"consent":  {flow.Consent, (*server).recordConsent},

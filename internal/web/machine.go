@@ -216,7 +216,11 @@ type document struct {
 }
 
 func (s *server) buildMetadata() (document, error) {
-	body, err := json.Marshal(oidc.NewMetadata(s.Tokens.Issuer))
+	m := oidc.NewMetadata(s.Tokens.Issuer)
+	if s.Flow.WebAuthn != nil {
+		m.ACRValuesSupported = append(m.ACRValuesSupported, oidc.ACRPHR)
+	}
+	body, err := json.Marshal(m)
 	return document{body: body, etag: keys.ETag(body)}, err
 }
 

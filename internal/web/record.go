@@ -20,8 +20,13 @@ var errCancelled = errors.New("web: cancelled by the user")
 func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.Visit, err error) error {
 	var throttled *authn.ThrottledError
 	var field *fieldError
+	var unproven *authn.WebAuthnError
 	n := noted(r)
 	switch {
+	case errors.As(err, &unproven):
+		return s.webauthnRefused(w, r, v, unproven)
+	case v.Step.Name == flow.Enroll && errors.Is(err, store.ErrExists):
+		return s.renderAnew(w, r, v, "error.webauthn_taken")
 	case errors.Is(err, errCancelled):
 		n.because(reasonCancelled)
 		return s.refuse(w, r, v, oidc.Errorf(oidc.AccessDenied, "the user cancelled"))
@@ -102,7 +107,7 @@ func (s *server) recordTOTP(_ http.ResponseWriter, r *http.Request, v *flow.Visi
 	if err != nil {
 		return "", err
 	}
-	id, step, settle, err := s.Checker.CheckTOTP(r.Context(), v.Authenticators, code)
+	id, step, settle, err := s.Checker.CheckTOTP(r.Context(), v.Step.Factors, code)
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +119,7 @@ func (s *server) recordRecovery(_ http.ResponseWriter, r *http.Request, v *flow.
 	if err != nil {
 		return "", err
 	}
-	id, hash, settle, err := s.Checker.CheckRecovery(r.Context(), v.Authenticators, code)
+	id, hash, settle, err := s.Checker.CheckRecovery(r.Context(), v.Step.Factors, code)
 	if err != nil {
 		return "", err
 	}
@@ -138,10 +143,19 @@ func (s *server) recordEnrollment(_ http.ResponseWriter, r *http.Request, v *flo
 	if !ok {
 		return "", authn.ErrCode
 	}
-	if v.Invited() {
-		return "", s.Flow.RecordInvited(r.Context(), v, step, s.settleInvited(v))
+	app, err := v.NewApp(step)
+	if err != nil {
+		return "", err
 	}
-	return s.Flow.RecordEnrollment(r.Context(), v, step)
+	return s.recordFirst(r, v, app)
+}
+
+// recordFirst makes a first factor active, which is what invitations are for, too.
+func (s *server) recordFirst(r *http.Request, v *flow.Visit, n flow.Enrolled) (flow.Cookie, error) {
+	if v.Invited() {
+		return "", s.Flow.RecordInvited(r.Context(), v, n, s.settleInvited(v))
+	}
+	return s.Flow.RecordEnrollment(r.Context(), v, n)
 }
 
 func (s *server) recordSaved(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {

@@ -25,13 +25,22 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, v *flow.Visit, s
 	}
 	p, err := s.stepPage(r, v, s.frame(r, v, errorKey, args))
 	if errors.Is(err, store.ErrStale) { // two loads at once: the other one's change is there by now
-		return redirect(w, s.base+"/interaction/"+v.Interaction)
+		return redirect(w, s.samePage(r, v))
 	}
 	if err != nil {
 		return err
 	}
 	allowForm(w, v.Request.RedirectURI)
 	return s.page(w, r, status, v.Request.UILocales, p)
+}
+
+// samePage is where the page can be asked for again, about the same method.
+func (s *server) samePage(r *http.Request, v *flow.Visit) string {
+	address := s.base + "/interaction/" + v.Interaction
+	if method := r.URL.Query().Get("method"); method != "" {
+		address += "?method=" + url.QueryEscape(method)
+	}
+	return address
 }
 
 func (s *server) frame(r *http.Request, v *flow.Visit, errorKey string, args map[string]any) page.Frame {
@@ -57,7 +66,9 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 	case flow.Login:
 		return page.Login{Frame: f, Username: loginHint(r, v)}, nil
 	case flow.SecondFactor:
-		return secondFactorPage(r, v, f), nil
+		p, err := s.secondFactorPage(r, v, f)
+		p.Version = v.Version() // making the challenge was a change
+		return p, err
 	case flow.Enroll:
 		p, err := s.enrollPage(r, v, f)
 		p.Version = v.Version() // making the secret was a change
@@ -102,36 +113,84 @@ func loginHint(r *http.Request, v *flow.Visit) string {
 	}
 }
 
-func secondFactorPage(r *http.Request, v *flow.Visit, f page.Frame) page.Page {
-	p := page.SecondFactor{Frame: f, Method: "totp"}
-	for _, a := range v.Authenticators {
-		switch {
-		case !authn.Usable(a):
-		case a.Kind == store.KindTOTP:
-			p.HasTOTP = true
-		case a.Kind == store.KindRecovery:
-			p.HasRecovery, p.RecoveryLeft = true, a.CodesLeft
+func (s *server) secondFactorPage(r *http.Request, v *flow.Visit, f page.Frame) (page.SecondFactor, error) {
+	p := page.SecondFactor{Frame: f}
+	var kinds []string
+	for _, a := range v.Step.Factors {
+		if kind := string(a.Kind); !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+		if a.Kind == store.KindRecovery {
+			p.RecoveryLeft = a.CodesLeft
 		}
 	}
-	asked := r.URL.Query().Get("method")
-	if r.PathValue("action") == "recovery" || asked == "recovery" || !p.HasTOTP {
-		p.Method = "recovery"
+	p.Method = chosen(r, kinds)
+	p.Others = without(kinds, p.Method)
+	if p.Method != string(store.KindWebAuthn) {
+		return p, nil
 	}
-	return p
+	options, err := s.Flow.RequestOptions(r.Context(), v)
+	p.Options, p.Auto = string(options), r.Method == http.MethodGet
+	return p, err
 }
 
+// chosen is which of the methods a page is about: the one that was answered just
+// now, the one that was asked for, or the first.
+func chosen(r *http.Request, methods []string) string {
+	answered := r.PathValue("action")
+	switch answered {
+	case "enroll":
+		answered = string(store.KindTOTP)
+	case "register":
+		answered = string(store.KindWebAuthn)
+	}
+	for _, method := range []string{answered, r.URL.Query().Get("method")} {
+		if slices.Contains(methods, method) {
+			return method
+		}
+	}
+	return methods[0]
+}
+
+// enrollPage offers what protects best first, for nothing of it can be typed into
+// a false page; an app that was chosen stays chosen.
 func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Enroll, error) {
+	app, key := string(store.KindTOTP), string(store.KindWebAuthn)
+	methods := []string{key, app}
+	switch w := v.Progress.Enrolling; {
+	case s.Flow.WebAuthn == nil:
+		methods = []string{app}
+	case w != nil && w.UserID == v.User.ID:
+		methods = []string{app, key}
+	}
+	p := page.Enroll{Frame: f, Method: chosen(r, methods)}
+	if others := without(methods, p.Method); len(others) > 0 {
+		p.Other = others[0]
+	}
+	if p.Method == app {
+		return s.enrollAppPage(r, v, p)
+	}
+	options, err := s.Flow.CreationOptions(r.Context(), v)
+	p.Options = string(options)
+	return p, err
+}
+
+func without(methods []string, method string) []string {
+	return slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == method })
+}
+
+func (s *server) enrollAppPage(r *http.Request, v *flow.Visit, p page.Enroll) (page.Enroll, error) {
 	secret, err := s.Flow.NewTOTP(r.Context(), v)
 	if err != nil {
-		return page.Enroll{}, err
+		return p, err
 	}
-	issuer := s.Issuer.Host
-	qr, err := authn.QRSVG(authn.TOTPURI(issuer, v.User.Login, secret), "QR")
+	p.Issuer, p.Key = s.Issuer.Host, authn.FormatTOTPKey(secret)
+	qr, err := authn.QRSVG(authn.TOTPURI(p.Issuer, v.User.Login, secret), "QR")
 	if err != nil {
-		return page.Enroll{}, fmt.Errorf("draw qr code: %w", err)
+		return p, fmt.Errorf("draw qr code: %w", err)
 	}
-	again := v.Invited() && v.Progress.Invited.OldHash != ""
-	return page.Enroll{Frame: f, QR: template.HTML(qr), Key: authn.FormatTOTPKey(secret), Issuer: issuer, Reset: again}, nil // our own SVG
+	p.QR = template.HTML(qr) // our own SVG
+	return p, nil
 }
 
 func host(uri string) string {

@@ -19,6 +19,7 @@ var (
 	errorKeys = []string{
 		"error.credentials", "error.code", "error.code_used", "error.throttled", "error.locked", "error.busy",
 		"error.missing", "error.stale", "error.saved_required", "error.too_long", "error.not_the_same",
+		"error.webauthn", "error.webauthn_unknown", "error.webauthn_taken",
 		"password.short", "password.long", "password.common", "password.context", "password.guessable", "password.invalid",
 	}
 	messageCodes = []string{

@@ -67,23 +67,31 @@ type Login struct {
 	Username string // what the field holds at first
 }
 
-// SecondFactor asks for a code of the authenticator app, posted to
-// Action+"/totp", or for a recovery code, posted to Action+"/recovery".
+// SecondFactor asks for one of the user's factors: a passkey or security key
+// ("webauthn", posted to Action+"/webauthn" as answer), a code of the authenticator
+// app ("totp", to Action+"/totp") or a recovery code ("recovery", to
+// Action+"/recovery").
 type SecondFactor struct {
 	Frame
-	Method       string // "totp" or "recovery"
-	HasTOTP      bool
-	HasRecovery  bool
-	RecoveryLeft int // unused recovery codes
+	Method       string
+	Others       []string // further methods, which are linked to
+	Options      string   // JSON for the script, with "webauthn"
+	Auto         bool     // the browser asks for the passkey by itself
+	RecoveryLeft int      // unused recovery codes
 }
 
-// Enroll adds an authenticator app; the code is posted to Action+"/enroll".
+// Enroll adds a first factor: a passkey or security key ("webauthn", posted to
+// Action+"/register" as answer) or an authenticator app ("totp", whose code is
+// posted to Action+"/enroll").
 type Enroll struct {
 	Frame
-	QR     template.HTML // an SVG element of our own
-	Key    string        // grouped base32
-	Issuer string        // what the app shows
-	Reset  bool          // the account had an app before
+	Method  string
+	Other   string        // another method, which is linked to; "" for none
+	Options string        // JSON for the script, with "webauthn"
+	QR      template.HTML // an SVG element of our own
+	Key     string        // grouped base32
+	Issuer  string        // what the app shows
+	Reset   bool          // the account had an app before
 }
 
 // SaveCodes shows new recovery codes once; the tick is posted to

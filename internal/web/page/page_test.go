@@ -41,14 +41,18 @@ func samples() map[string]Page {
 		return Message{Code: code, RequestID: "01k5n0q8v7", Status: 400}
 	}
 	qr := template.HTML(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="#fff"/><path fill="#000" d="M1 1h3v3h-3zM5 1h3v3h-3zM1 5h3v3h-3zM6 6h1v1h-1z"/></svg>`)
+	const options = `{"challenge":"Y2hhbGxlbmdl","rpId":"id.example.com","allowCredentials":[{"type":"public-key","id":"a2V5"}]}`
 	m := map[string]Page{
 		"login":             Login{Frame: frame},
 		"login_error":       Login{failed(frame, "error.credentials", nil), "alice"},
 		"login_again":       Login{Frame: at("login", false, false), Username: "alice@example.com"},
 		"login_throttled":   Login{failed(frame, "error.throttled", map[string]any{"Minutes": 5}), "alice"},
-		"totp":              SecondFactor{Frame: at("second_factor", true, false), Method: "totp", HasTOTP: true, HasRecovery: true, RecoveryLeft: 9},
-		"totp_error":        SecondFactor{Frame: failed(at("second_factor", true, false), "error.code", nil), Method: "totp", HasTOTP: true},
-		"recovery":          SecondFactor{Frame: at("second_factor", true, false), Method: "recovery", HasTOTP: true, HasRecovery: true, RecoveryLeft: 9},
+		"totp":              SecondFactor{Frame: at("second_factor", true, false), Method: "totp", Others: []string{"recovery"}},
+		"totp_error":        SecondFactor{Frame: failed(at("second_factor", true, false), "error.code", nil), Method: "totp"},
+		"recovery":          SecondFactor{Frame: at("second_factor", true, false), Method: "recovery", Others: []string{"totp"}, RecoveryLeft: 9},
+		"webauthn":          SecondFactor{Frame: at("second_factor", true, false), Method: "webauthn", Others: []string{"totp", "recovery"}, Options: options, Auto: true},
+		"webauthn_error":    SecondFactor{Frame: failed(at("second_factor", true, false), "error.webauthn_unknown", nil), Method: "webauthn", Others: []string{"totp"}, Options: options},
+		"enroll_webauthn":   Enroll{Frame: at("enroll", true, false), Method: "webauthn", Other: "totp", Options: options},
 		"enroll":            Enroll{Frame: at("enroll", true, false), QR: qr, Key: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
 		"enroll_again":      Enroll{Frame: failed(at("enroll", true, false), "error.code", nil), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com", Reset: true},
 		"save_codes":        SaveCodes{Frame: at("save_codes", true, true), Codes: []string{"fk6s-y954-1sj3-eqhb", "6gd1-ghca-kjq5-nrfb", "fyh5-k0jk-ctvj-vwae", "kg25-2xhy-n9c4-tcwh", "bpvm-cm63-ehf7-nbjx", "12p5-jm1m-jm9t-4jcw", "j8gr-an0q-2xaq-qj6w", "dvd7-333a-92zf-m27j", "tcyc-fwtz-2etw-fvdz", "c22g-gfde-tg9m-3m7s"}},
@@ -172,17 +176,20 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
 	for page, wants := range map[string][]string{
-		"login":          {`<html lang="en">`, `<title>Sign in – Paper Shop</title>`, `action="/interaction/01k5/password"`, `name="username"`, `autocomplete="username"`, `name="password"`, `autocomplete="current-password"`, `<button id="login"`, `action="/interaction/01k5/cancel"`, `<button id="cancel"`},
-		"invitation":     {`name="username" value="alice@example.com" autocomplete="username" readonly`, `name="password" type="password" autocomplete="new-password"`, `name="again"`, "At least 8 characters", "<strong dir=\"auto\">id.example.com</strong>"},
-		"login_again":    {`action="/interaction/01k5/switch"`, `<button id="switch"`, `value="alice@example.com"`},
-		"totp":           {`action="/interaction/01k5/totp"`, `name="code"`, `autocomplete="one-time-code"`, `inputmode="numeric"`, `<button id="verify"`, `href="/interaction/01k5?method=recovery"`, " data-submit", "First door: open. Second door: closed."},
-		"recovery":       {`action="/interaction/01k5/recovery"`, `name="code"`, `<button id="verify"`, `href="/interaction/01k5?method=totp"`},
-		"enroll":         {`action="/interaction/01k5/enroll"`, `name="code"`, `<button id="enroll"`, "<details>"},
-		"save_codes":     {`action="/interaction/01k5/saved"`, `name="saved" value="1" required`, `<button id="continue"`},
-		"consent":        {`action="/interaction/01k5/consent"`, `<button id="allow" class="primary" name="decision" value="allow"`, `<button id="deny" class="secondary" name="decision" value="deny"`, "<code>orders:read</code>"},
-		"form_post":      {`action="https://shop.example.com/callback?from=id" data-post`, `name="code" value="abc.def"`, `<button id="continue"`},
-		"confirm_logout": {`action="/end_session/confirm"`, `name="client_id" value="shop"`},
-		"signed_out":     {`href="https://shop.example.com/bye"`},
+		"login":           {`<html lang="en">`, `<title>Sign in – Paper Shop</title>`, `action="/interaction/01k5/password"`, `name="username"`, `autocomplete="username"`, `name="password"`, `autocomplete="current-password"`, `<button id="login"`, `action="/interaction/01k5/cancel"`, `<button id="cancel"`},
+		"invitation":      {`name="username" value="alice@example.com" autocomplete="username" readonly`, `name="password" type="password" autocomplete="new-password"`, `name="again"`, "At least 8 characters", "<strong dir=\"auto\">id.example.com</strong>"},
+		"login_again":     {`action="/interaction/01k5/switch"`, `<button id="switch"`, `value="alice@example.com"`},
+		"totp":            {`action="/interaction/01k5/totp"`, `name="code"`, `autocomplete="one-time-code"`, `inputmode="numeric"`, `<button id="verify"`, `href="/interaction/01k5?method=recovery"`, " data-submit", "First door: open. Second door: closed."},
+		"recovery":        {`action="/interaction/01k5/recovery"`, `name="code"`, `<button id="verify"`, `href="/interaction/01k5?method=totp"`},
+		"webauthn":        {`action="/interaction/01k5/webauthn" data-auto data-webauthn="{&#34;challenge`, `name="answer"`, `<button id="verify"`, `href="/interaction/01k5?method=totp"`, `href="/interaction/01k5?method=recovery"`, "<noscript>", "webauthn-"},
+		"webauthn_error":  {`action="/interaction/01k5/webauthn" data-webauthn=`, `id="error" role="alert"`},
+		"enroll_webauthn": {`action="/interaction/01k5/register" data-webauthn=`, `<button id="register"`, `href="/interaction/01k5?method=totp"`},
+		"enroll":          {`action="/interaction/01k5/enroll"`, `name="code"`, `<button id="enroll"`, "<details>"},
+		"save_codes":      {`action="/interaction/01k5/saved"`, `name="saved" value="1" required`, `<button id="continue"`},
+		"consent":         {`action="/interaction/01k5/consent"`, `<button id="allow" class="primary" name="decision" value="allow"`, `<button id="deny" class="secondary" name="decision" value="deny"`, "<code>orders:read</code>"},
+		"form_post":       {`action="https://shop.example.com/callback?from=id" data-post`, `name="code" value="abc.def"`, `<button id="continue"`},
+		"confirm_logout":  {`action="/end_session/confirm"`, `name="client_id" value="shop"`},
+		"signed_out":      {`href="https://shop.example.com/bye"`},
 	} {
 		html := render(t, r, "en", samples()[page])
 		for _, want := range wants {
@@ -278,7 +285,9 @@ func TestHostileValues(t *testing.T) {
 	f := Frame{Base: "", Action: "/interaction/1", CSRF: evil, Step: evil, Subject: evil, Client: evil, Account: evil, Error: "error.throttled", ErrorArgs: map[string]any{"Minutes": evil}, Cancellable: true}
 	for _, p := range []Page{
 		Login{f, evil},
-		SecondFactor{Frame: f, Method: evil, HasTOTP: true, HasRecovery: true},
+		SecondFactor{Frame: f, Method: evil, Others: []string{evil, evil}},
+		SecondFactor{Frame: f, Method: "webauthn", Others: []string{evil}, Options: evil},
+		Enroll{Frame: f, Method: "webauthn", Other: evil, Options: evil},
 		Enroll{Frame: f, Key: evil, Issuer: evil},
 		SaveCodes{f, []string{evil}},
 		Consent{Frame: f, Scopes: []string{evil}, APIs: []API{{evil, []string{evil}}}, RedirectHost: evil},
