@@ -32,7 +32,7 @@ func TestWithoutJavaScript(t *testing.T) {
 	b.open(d.Demo)
 	b.press("#login")
 	b.password(joon.Login, joon.Password)
-	b.mustStep("enroll")
+	b.app()
 	key := b.textOf("dd code")
 	b.mustStatus(b.code(totp(t, key, 0)), 200)
 	b.mustStep("save_codes")
@@ -110,6 +110,8 @@ func TestKeyboardOnly(t *testing.T) {
 	b.typeAt("password", joon.Password)
 	b.mustStatus(b.load(key(kb.Enter)), 200)
 
+	b.tabTo("Use an authenticator app instead")
+	b.mustStatus(b.load(key(kb.Enter)), 200)
 	b.mustStep("enroll")
 	b.do(key(kb.Tab)) // "Not you?"
 	order := []string{b.focused()}

@@ -18,7 +18,7 @@ func atRecoveryCodes(t *testing.T, d *dev) (b *tab, codes []string) {
 	b = newBrowser(t, "en")
 	b.open(d.Demo + "/login")
 	b.password("joon", d.user(t, "joon").Password)
-	b.mustStep("enroll")
+	b.app()
 	b.code(totp(t, b.textOf("dd code"), 0))
 	b.mustStep("save_codes")
 	return b, b.recoveryCodes()

@@ -151,7 +151,7 @@ func TestFlaskEnrollment(t *testing.T) {
 		b := newBrowser(t, "ko-KR")
 		b.open(app.url + "/login")
 		b.password("joon", d.user(t, "joon").Password)
-		b.mustStep("enroll")
+		b.app()
 		b.code(totp(t, b.textOf("dd code"), 0))
 		b.mustStep("save_codes")
 		if got := d.requests("POST", "/token"); got != 0 {

@@ -202,7 +202,7 @@ func TestInvitation(t *testing.T) {
 			if strings.Contains(b.url(), "invitation") {
 				b.fatalf("the address still is the link's")
 			}
-			b.mustStep("enroll")
+			b.app()
 			key := b.textOf("dd code")
 			b.mustStatus(b.code(totp(t, key, 0)), 200)
 			codes := b.recoveryCodes()
@@ -222,7 +222,7 @@ func TestInvitation(t *testing.T) {
 			b.mustStatus(b.open(link), 200)
 			b.fill("#password", "quiet lantern otter")
 			b.mustStatus(b.press("#choose"), 200)
-			b.mustStep("enroll")
+			b.app()
 			again := b.textOf("dd code")
 			if again == key {
 				t.Error("the key after the reset is the one of before")
@@ -254,7 +254,7 @@ func TestInvitationByKeyboard(t *testing.T) {
 	b.do(key("quiet lantern otter"))
 	b.tabTo("choose")
 	b.load(key("\r"))
-	b.mustStep("enroll")
+	b.app()
 	secret := b.textOf("dd code")
 	b.tabTo("code")
 	b.load(key(totp(t, secret, 0)))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/webauthn"
 )
 
 // TestPages walks past every page in both languages. Each must fit 320 px
@@ -26,6 +27,7 @@ func TestPages(t *testing.T) {
 			w.consent(d)
 			w.leave(d)
 			w.fresh(newBrowser(t, language)).enroll(d)
+			w.fresh(newBrowser(t, language)).passkey(startDev(t))
 			w.fresh(newBrowser(t, language)).refuse(d)
 			w.fresh(newBrowser(t, language)).mistakes(d)
 			w.fresh(newBrowser(t, language)).invitation(install(t))
@@ -88,6 +90,8 @@ func (w *walk) enroll(d *dev) {
 	joon := d.user(w.t, "joon")
 	w.open(d.Demo + "/login")
 	w.password(joon.Login, joon.Password)
+	w.look("enroll-passkey")
+	w.app()
 	w.look("enroll")
 	w.do(pressed("summary"))
 	w.look("enroll-key")
@@ -99,6 +103,20 @@ func (w *walk) enroll(d *dev) {
 	w.do(dropRequired)
 	w.press("#continue")
 	w.look("save-codes-error")
+}
+
+// passkey: nobody touches it, so that the page stays.
+func (w *walk) passkey(d *dev) {
+	id := w.plugIn(passkey)
+	w.enrollKey(d, "swk user mfa")
+	call(w.tab, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: id, Enabled: false})
+	w.startAgain(d)
+	w.password("joon", d.user(w.t, "joon").Password)
+	w.look("passkey")
+	w.do(pressed("summary"))
+	w.look("passkey-others")
+	w.mustStatus(w.sendAnswer("{}"), 422)
+	w.look("passkey-error")
 }
 
 func (w *walk) refuse(d *dev) {
@@ -125,6 +143,8 @@ func (w *walk) invitation(in *installation) {
 	w.choose("sora1234")
 	w.look("invitation-error")
 	w.choose("quiet lantern otter")
+	w.look("enroll-passkey-invited")
+	w.app()
 	w.look("enroll-invited")
 	w.code(totp(w.t, w.textOf("dd code"), 0))
 	w.look("save-codes-invited")

@@ -285,6 +285,14 @@ func (b *tab) code(code string) (status int) {
 	return b.load(steps...)
 }
 
+// app chooses, where a first factor is set up, the authenticator app.
+func (b *tab) app() {
+	b.t.Helper()
+	b.mustStep("enroll")
+	b.press("a[href*=totp]")
+	b.mustStep("enroll")
+}
+
 // signIn takes a user who has an authenticator from the first page to the
 // application.
 func (b *tab) signIn(u user, code string) (status int) {
