@@ -180,6 +180,7 @@ func TestAuditTrail(t *testing.T) {
 	step("joon enrols", func() {
 		b = r.browser()
 		v = b.answer(b.authorize("web"), "password", "username", "joon", "password", r.joon.password)
+		v = b.app(v)
 		secret := shownKey(t, v)
 		b.answer(v, "enroll", "code", "000000").mustStep("enroll", 422)
 		v = b.answer(v, "enroll", "code", r.code(secret, 0)).mustStep("save_codes", 200)
@@ -195,7 +196,7 @@ func TestAuditTrail(t *testing.T) {
 	step("sora is invited, mistypes the code, and sets up the account", func() {
 		sora = r.invite("sora")
 		b = r.browser()
-		v := b.choose(b.get(sora.path), sora.password).mustStep("enroll", 200)
+		v := b.app(b.choose(b.get(sora.path), sora.password))
 		b.answer(v, "enroll", "code", "000000").mustStep("enroll", 422)
 		b.answer(v, "enroll", "code", r.code(shownKey(t, v), 0)).mustStep("save_codes", 200)
 	})

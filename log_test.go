@@ -194,6 +194,7 @@ func TestRequestRecords(t *testing.T) {
 	step("enrolment", func() {
 		b = r.directBrowser(nil)
 		v = b.answer(b.authorize("web"), "password", "username", "joon", "password", r.joon.password)
+		v = b.app(v)
 		secret := shownKey(t, v)
 		b.answer(v, "enroll", "code", "000000")
 		v = b.answer(v, "enroll", "code", r.code(secret, 0))
@@ -310,7 +311,7 @@ func TestLogsKeepSecrets(t *testing.T) {
 	userinfo.Header.Set("Authorization", "Bearer "+got.Access)
 	r.serve(userinfo)
 	joon := r.directBrowser(nil)
-	v = joon.answer(joon.authorize("web"), "password", "username", "joon", "password", r.joon.password)
+	v = joon.app(joon.answer(joon.authorize("web"), "password", "username", "joon", "password", r.joon.password))
 	keep("TOTP secret", strings.ReplaceAll(keyOnPage.FindString(v.body), " ", ""))
 	v = joon.answer(v, "enroll", "code", r.code(shownKey(t, v), 0)).mustStep("save_codes", 200)
 	for _, code := range recoveryCodeOnPage.FindAllString(v.body, -1) {

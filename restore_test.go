@@ -76,7 +76,7 @@ func (r *rig) live() life {
 		r.t.Fatalf("got %+v", l.issued)
 	}
 	l.code = l.browser.authorize("web").mustCode()
-	l.parked = l.joons.answer(l.joons.authorize("web"), "password", "username", "joon", "password", r.joon.password).mustStep("enroll", 200)
+	l.parked = l.joons.app(l.joons.answer(l.joons.authorize("web"), "password", "username", "joon", "password", r.joon.password))
 	l.kid = r.keyIDs()
 	return l
 }
