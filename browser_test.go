@@ -86,6 +86,7 @@ func emptyRig(t testing.TB, change ...func(*sallyport.Config)) *rig {
 		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: r.clock.Now,
 		InsecureNoLimits: true,
 	}
+	sallyport.HashCheaply(&config)
 	for _, c := range change {
 		c(&config)
 	}

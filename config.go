@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 )
@@ -57,6 +58,8 @@ type Config struct {
 	InsecureHTTPIssuer bool
 	// InsecureNoLimits takes the limits per address away, for load tests.
 	InsecureNoLimits bool
+
+	hasher authn.HasherConfig // of passwords and recovery codes; tests make it cheap
 
 	// Log takes one record a request and every error; slog.Default() if nil.
 	Log *slog.Logger

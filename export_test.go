@@ -1,6 +1,10 @@
 package sallyport
 
-import "context"
+import (
+	"context"
+
+	"github.com/sallyport-id/sallyport/internal/authn"
+)
 
 // KeepKeys does at once what the server does from time to time in the background:
 // it publishes keys that are due, and takes up what is stored.
@@ -14,3 +18,7 @@ func (s *Server) RefreshKeys(ctx context.Context) error { return s.keeper.Refres
 
 // SweepNow does what the server does each minute.
 func (s *Server) SweepNow(ctx context.Context) { s.sweep(ctx) }
+
+// HashCheaply makes passwords and recovery codes cost nothing, so that the tests
+// of the server are about all the rest.
+func HashCheaply(c *Config) { c.hasher = authn.HasherConfig{Memory: 64, Time: 1} }

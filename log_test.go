@@ -151,6 +151,7 @@ func TestRequestRecords(t *testing.T) {
 		r.serve(req)
 	}
 	var v *view
+	used := ""
 	step("begin", func() { v = b.authorize("asks") })
 	step("nothing, then a wrong password", func() {
 		b.answer(v, "password", "username", "mina", "password", "")
@@ -164,7 +165,8 @@ func TestRequestRecords(t *testing.T) {
 		b.post(v.page()+"/totp", stale)
 	})
 	step("the right one, and consent", func() {
-		v = b.answer(v, "totp", "code", r.code(r.mina.totp, 0)).mustStep("consent", 200)
+		used = r.code(r.mina.totp, 0)
+		v = b.answer(v, "totp", "code", used).mustStep("consent", 200)
 		v = b.answer(v, "consent", "decision", "allow")
 	})
 	code := v.mustCode()
@@ -188,7 +190,7 @@ func TestRequestRecords(t *testing.T) {
 	step("a used code, and a recovery code", func() {
 		other := r.directBrowser(nil)
 		v = other.answer(other.authorize("web"), "password", "username", "mina", "password", r.mina.password)
-		other.answer(v, "totp", "code", r.code(r.mina.totp, 0))
+		other.answer(v, "totp", "code", used)
 		other.recover(v, r.mina.recovery[0])
 	})
 	step("enrolment", func() {

@@ -94,7 +94,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if err != nil {
 		return err
 	}
-	hasher := authn.NewHasher(authn.HasherConfig{})
+	hasher := authn.NewHasher(c.hasher)
 	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, Now: c.Now}
 	engine := &flow.Engine{
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,

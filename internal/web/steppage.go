@@ -163,7 +163,8 @@ func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.
 	case w != nil && w.UserID == v.User.ID:
 		methods = []string{app, key}
 	}
-	p := page.Enroll{Frame: f, Method: chosen(r, methods)}
+	again := v.Invited() && v.Progress.Invited.OldHash != ""
+	p := page.Enroll{Frame: f, Method: chosen(r, methods), Reset: again}
 	if others := without(methods, p.Method); len(others) > 0 {
 		p.Other = others[0]
 	}

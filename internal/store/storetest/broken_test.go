@@ -304,14 +304,15 @@ func (s *reseals) ReplaceSealed(ctx context.Context, old []store.SealedValue, fr
 	if err != nil {
 		return 0, err
 	}
-	for i := range old {
+	now := slices.Clone(old)
+	for i := range now {
 		for _, v := range all {
-			if v.Row == old[i].Row {
-				old[i] = v
+			if v.Row == now[i].Row {
+				now[i] = v
 			}
 		}
 	}
-	return s.Store.ReplaceSealed(ctx, old, fresh)
+	return s.Store.ReplaceSealed(ctx, now, fresh)
 }
 
 // recordsBefore writes the events in a transaction of their own.
