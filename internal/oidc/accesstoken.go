@@ -54,8 +54,8 @@ func (q TokenQuery) LogValue() slog.Value {
 }
 
 // ParseTokenQuery reads an introspection or revocation request from its
-// Authorization headers and its body. It proves nothing: see CheckSecret. token_type_hint is read and
-// changes nothing: a token says what it is.
+// Authorization headers and its body. It proves nothing: see CheckSecret.
+// token_type_hint is read and changes nothing: a token says what it is.
 func ParseTokenQuery(authorization []string, form url.Values) (*TokenQuery, *Error) {
 	p := params{values: form}
 	q := &TokenQuery{Token: Secret(p.text("token", longestToken))}

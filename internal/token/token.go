@@ -1,6 +1,7 @@
 // Package token serves machines: the token endpoint, introspection, revocation
-// and userinfo, on one pipeline. It authenticates the client and checks what it may do before a
-// grant function runs, and issues after it: no grant can forget a check.
+// and userinfo, on one pipeline. It authenticates the client and checks what it
+// may do before a grant function runs, and issues after it: no grant can forget a
+// check.
 //
 // issue is the only way to a user's token, and policy.Allows its gate.
 // issueToClient is the only way to a client's own token, which is of another kind
