@@ -124,8 +124,8 @@ func (d *dev) code(t *testing.T, login string, flags ...string) string {
 }
 
 // requests counts the requests to a path in the server's log.
-func (d *dev) requests(method, path string) int {
-	return strings.Count(d.log.String(), "method="+method+" path="+path+" ")
+func (d *dev) requests(method, route string) int {
+	return strings.Count(d.log.String(), "method="+method+" route="+route+" ")
 }
 
 // totp is the code of a key as a page shows it, so many steps from now: the
