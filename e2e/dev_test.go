@@ -123,7 +123,7 @@ func (d *dev) code(t *testing.T, login string, flags ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// requests counts the requests to a path in the server's log.
+// requests counts the requests to a route in the server's log.
 func (d *dev) requests(method, route string) int {
 	return strings.Count(d.log.String(), "method="+method+" route="+route+" ")
 }
