@@ -118,7 +118,7 @@ func (c *Client) sealPending(p pending) (name, value string, err error) {
 
 func (c *Client) openPending(name, value string) (pending, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(value)
-	if err != nil {
+	if err != nil || strings.ContainsAny(value, "\r\n") { // the decoder passes over line breaks
 		return pending{}, errMalformed
 	}
 	aead, err := c.aead(name)
