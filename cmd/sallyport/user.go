@@ -22,6 +22,7 @@ type userCommands struct {
 	Reset   userResetCmd   `cmd:"" help:"End what was issued to one, take password and second factor, and print a link to set them up again."`
 	List    userListCmd    `cmd:"" help:"List everybody."`
 	Show    userShowCmd    `cmd:"" help:"Show one."`
+	Unlock  userUnlockCmd  `cmd:"" help:"Forget the wrong passwords and codes of one, so that the right ones count again at once."`
 	Disable userDisableCmd `cmd:"" help:"Let one sign in no more, and end what was issued."`
 	Enable  userEnableCmd  `cmd:"" help:"Take that back; what ended stays ended."`
 	Remove  userRemoveCmd  `cmd:"" help:"Forget one. The login is never given to another."`
@@ -98,6 +99,9 @@ type userView struct {
 	CreatedAt      time.Time   `json:"created_at"`
 	Authenticators []authView  `json:"authenticators,omitempty"`
 	Invitation     *inviteView `json:"invitation,omitempty"` // an open one
+	Guesses        []guessView `json:"guesses,omitempty"`    // nil: none, or GuessesUnknown
+	// GuessesUnknown says why nothing is known of them.
+	GuessesUnknown string `json:"guesses_unknown,omitempty"`
 }
 
 // inviteView is an open invitation. Its link is shown when it is made, and never
@@ -223,6 +227,11 @@ func (c *userShowCmd) Run() error {
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}
+		if checker, err := c.checker(db); err != nil { // the rest is worth seeing without the key file
+			v.GuessesUnknown = err.Error()
+		} else if v.Guesses, err = guesses(ctx, checker, u, list); err != nil {
+			return err
+		}
 		return c.print(os.Stdout, v, v.print)
 	})
 }
@@ -242,6 +251,12 @@ func (v userView) print(w io.Writer) error {
 	}
 	for _, a := range v.Authenticators {
 		fmt.Fprintf(t, "authenticator\t%s\n", a.text())
+	}
+	for _, g := range v.Guesses {
+		fmt.Fprintf(t, "guesses\t%s\n", g)
+	}
+	if v.GuessesUnknown != "" {
+		fmt.Fprintf(t, "guesses\tnot known: %s\n", v.GuessesUnknown)
 	}
 	return t.Flush()
 }

@@ -37,3 +37,9 @@ func (a *Admin) RemoveUser(ctx context.Context, id string) error {
 	}
 	return nil
 }
+
+// Unlock forgets the wrong passwords and codes that were counted against the user,
+// whose authenticators list are. What ended because of them stays ended.
+func (a *Admin) Unlock(ctx context.Context, c *authn.Checker, u *store.User, list []store.Authenticator) error {
+	return c.Lift(ctx, u, list, a.event(store.EventUserUnlocked, u.ID, ""))
+}

@@ -65,6 +65,7 @@ const (
 	EventUserRemoved      = "user.removed"
 	EventUserReset        = "user.reset"
 	EventUserResetFactors = "user.reset.factors"
+	EventUserUnlocked     = "user.unlocked"
 
 	EventClientCreated       = "client.created"
 	EventClientRemoved       = "client.removed"
@@ -95,7 +96,7 @@ func EventTypes() []string {
 		EventTokenCode, EventTokenCodeReused, EventTokenRefresh, EventTokenRefreshReused,
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
-		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserReset, EventUserResetFactors,
+		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserReset, EventUserResetFactors, EventUserUnlocked,
 		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,

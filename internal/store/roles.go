@@ -281,10 +281,15 @@ type Throttle interface {
 	// Attempt counts one attempt in all buckets, or, if one of them refuses, in
 	// none. It never answers ErrNotFound: an unknown key is an empty bucket.
 	Attempt(ctx context.Context, buckets []Bucket, now time.Time) (Verdict, error)
+	// LookAt says what the next attempt in a bucket would meet, and counts nothing:
+	// Failures and Total are without it.
+	LookAt(ctx context.Context, b Bucket, now time.Time) (Verdict, error)
 	// SettleAttempt applies a success outside a verb that takes a Settle.
-	SettleAttempt(ctx context.Context, s Settle) error
+	SettleAttempt(ctx context.Context, s Settle, events ...Event) error
 	// KnownBrowser reports whether the user still has the browser as a known one.
 	KnownBrowser(ctx context.Context, id, userID string) (bool, error)
+	// KnownBrowsers are all of the user's, the oldest first.
+	KnownBrowsers(ctx context.Context, userID string) ([]KnownBrowser, error)
 }
 
 // Keys are the signing keys.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"time"
@@ -116,9 +117,22 @@ func verdict(buckets []store.Bucket, states []bucketState, now time.Time) store.
 	return v
 }
 
+// LookAt implements store.Throttle.
+func (s *Store) LookAt(ctx context.Context, b store.Bucket, now time.Time) (store.Verdict, error) {
+	var state bucketState
+	err := s.row(ctx, `SELECT CASE WHEN`+over+` THEN 0 ELSE failures END, CASE WHEN`+over+` THEN 0 ELSE retry_at END, ends_at, total
+		FROM throttle WHERE key = $1`, []any{b.Key, ms(now)}, state.fields()...)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.Verdict{}, err
+	}
+	v := verdict([]store.Bucket{b}, []bucketState{state}, now)
+	v.Allowed = state.failures < b.Limit && !v.RetryAt.After(now)
+	return v, nil
+}
+
 // SettleAttempt implements store.Throttle.
-func (s *Store) SettleAttempt(ctx context.Context, settle store.Settle) error {
-	return s.update(ctx, settled(settle))
+func (s *Store) SettleAttempt(ctx context.Context, settle store.Settle, events ...store.Event) error {
+	return s.update(ctx, settled(settle), record(events))
 }
 
 func settled(s store.Settle) step {
@@ -155,4 +169,16 @@ func (s *Store) KnownBrowser(ctx context.Context, id, userID string) (bool, erro
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// KnownBrowsers implements store.Throttle.
+func (s *Store) KnownBrowsers(ctx context.Context, userID string) (list []store.KnownBrowser, err error) {
+	err = s.read(ctx, `SELECT id, user_id, created_at FROM known_browsers WHERE user_id = $1 ORDER BY created_at, id`, []any{userID},
+		func(r *sql.Rows) error {
+			var b store.KnownBrowser
+			err := r.Scan(&b.ID, &b.UserID, at{&b.CreatedAt})
+			list = append(list, b)
+			return err
+		})
+	return list, err
 }

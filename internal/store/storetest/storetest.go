@@ -224,6 +224,7 @@ var Checks = []Check{
 	{"AttemptDelays", attemptDelays},
 	{"AttemptWindow", attemptWindow},
 	{"AttemptIdle", attemptIdle},
+	{"LookAtCountsNothing", lookAtCountsNothing},
 	{"SweepForgetsNobodysAttempts", sweepForgetsNobodysAttempts},
 	{"SettleResetsAndRefunds", settleResetsAndRefunds},
 	{"KnownBrowsersAtMostFive", knownBrowsersAtMostFive},

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -180,6 +181,37 @@ func sweepForgetsNobodysAttempts(w *world) {
 	w.count("nobody's that was not idle", w.attempt(true, later).Failures, 5)
 }
 
+func lookAtCountsNothing(w *world) {
+	look := func(b store.Bucket, allowed bool, failures, total int, wait time.Duration) {
+		w.Helper()
+		v, err := w.LookAt(w.ctx, b, w.now)
+		w.must(err)
+		if v.Allowed != allowed || v.Failures != failures || v.Total != total {
+			w.Errorf("got %+v, want allowed %v, %d failures, total %d", v, allowed, failures, total)
+		}
+		w.retryAt(v, wait)
+	}
+	fast := store.Bucket{Key: "f", Limit: 6, Delays: true, Idle: time.Hour, Owned: true}
+	slow := store.Bucket{Key: "s", Limit: 2, Window: time.Hour}
+	look(fast, true, 0, 0, 0)
+	for range 5 {
+		w.attempt(true, fast)
+	}
+	look(fast, false, 5, 5, 30*time.Second)
+	look(fast, false, 5, 5, 30*time.Second)
+	w.attempt(true, slow)
+	look(slow, true, 1, 0, 0)
+	w.attempt(true, slow)
+	look(slow, false, 2, 0, time.Hour)
+	w.now = w.now.Add(30 * time.Second)
+	look(fast, true, 5, 5, 0)
+	w.attempt(true, fast)
+	look(fast, false, 6, 6, -1)
+	w.now = w.now.Add(time.Hour)
+	look(fast, true, 0, 6, 0)
+	look(slow, true, 0, 0, 0)
+}
+
 func settleResetsAndRefunds(w *world) {
 	a := store.Bucket{Key: "a", Limit: 9, Delays: true}
 	b := store.Bucket{Key: "b", Limit: 9, Window: time.Hour}
@@ -202,6 +234,17 @@ func knownBrowsersAtMostFive(w *world) {
 		w.must(w.StartSession(w.ctx, w.newSession(u, ""), "", "", store.Settle{}, &store.KnownBrowser{ID: id, UserID: u.ID, CreatedAt: at}))
 	}
 	remember(other, "other", w.now)
+	defer func() {
+		list, err := w.KnownBrowsers(w.ctx, u.ID)
+		w.must(err)
+		var got []string
+		for _, b := range list {
+			got = append(got, b.ID)
+		}
+		if fmt.Sprint(got) != "[a z x y w]" {
+			w.Errorf("got the known browsers %v, want the five newest, the oldest of them first", got)
+		}
+	}()
 	ids := []string{"c", "b", "a", "z", "x", "y", "w"}
 	for i, id := range ids {
 		remember(u, id, w.now.Add(time.Duration(i)*time.Second))
