@@ -129,6 +129,9 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	if i.SessionID != "" && s != nil && i.SessionID != s.ID {
 		return nil, fmt.Errorf("the interaction belongs to another session: %w", store.ErrNotFound)
 	}
+	if !c.HasRedirectURI(i.Request.RedirectURI) {
+		return nil, fmt.Errorf("the redirect URI is not the client's any more: %w", store.ErrNotFound)
+	}
 	apis, err := e.APIs(ctx, &i.Request)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -22,12 +23,18 @@ func (r *AuthorizationRequest) CheckRedirectURI(c *Client) *Error {
 		return nil
 	}
 	r.RedirectSent = true
-	for _, registered := range c.RedirectURIs {
-		if r.RedirectURI == registered || c.NativeApp && sameButPort(r.RedirectURI, registered) {
-			return nil
-		}
+	if !c.HasRedirectURI(r.RedirectURI) {
+		return Errorf(InvalidRequest, "redirect_uri is not registered for the client")
 	}
-	return Errorf(InvalidRequest, "redirect_uri is not registered for the client")
+	return nil
+}
+
+// HasRedirectURI reports whether a redirect URI is one of the client's, as
+// CheckRedirectURI compares them.
+func (c *Client) HasRedirectURI(uri string) bool {
+	return slices.ContainsFunc(c.RedirectURIs, func(registered string) bool {
+		return uri == registered || c.NativeApp && sameButPort(uri, registered)
+	})
 }
 
 // sameButPort compares two http loopback URIs byte by byte, but for their ports.

@@ -44,8 +44,8 @@ func (s *Service) redeemCode(ctx context.Context, r *call) (*Response, error) {
 // sent again (RFC 6749 §4.1.3, RFC 7636 §4.6).
 func checkCode(r *call, code *store.Code) *oidc.Error {
 	switch {
-	case code.ClientID != r.client.ID:
-		return errGrant
+	case code.ClientID != r.client.ID || !r.client.HasRedirectURI(code.RedirectURI):
+		return errGrant // another client's, or sent to where nothing of this one's goes any more
 	case (code.RedirectSent || r.RedirectURI != "") && code.RedirectURI != r.RedirectURI:
 		return oidc.Errorf(oidc.InvalidGrant, "redirect_uri is not the one of the authorization request")
 	case !oidc.CheckVerifier(code.CodeChallenge, r.CodeVerifier):
