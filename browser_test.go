@@ -272,9 +272,9 @@ const (
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
-// authorize opens the authorization endpoint as a client's request would.
-func (b *browser) authorize(client string, extra ...string) *view {
-	b.t.Helper()
+// authorizeQuery is a client's request, with pairs of names and values in the place of
+// its own.
+func authorizeQuery(client string, extra ...string) url.Values {
 	q := url.Values{"response_type": {"code"}, "client_id": {client}, "redirect_uri": {callback}, "state": {"st"},
 		"scope": {"openid profile email"}, "nonce": {"n-1"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}
 	for i := 0; i < len(extra); i += 2 {
@@ -285,7 +285,13 @@ func (b *browser) authorize(client string, extra ...string) *view {
 			q.Add(extra[i], extra[i+1])
 		}
 	}
-	return b.get("/authorize?" + q.Encode())
+	return q
+}
+
+// authorize opens the authorization endpoint as a client's request would.
+func (b *browser) authorize(client string, extra ...string) *view {
+	b.t.Helper()
+	return b.get("/authorize?" + authorizeQuery(client, extra...).Encode())
 }
 
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]*)"`)

@@ -1,0 +1,110 @@
+package sallyport_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+// TestAttackGuessesOverManyBrowsers: whoever knows the password guesses codes in one
+// new browser after another, for one client and for another; it is one account.
+func TestAttackGuessesOverManyBrowsers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for i := range 6 {
+		b := r.browser()
+		v := b.atSecondFactor(r.mina, []string{"web", "asks"}[i%2])
+		got := b.answer(v, "totp", "code", "000000")
+		if want := http.StatusUnprocessableEntity; i < 5 && got.status != want {
+			t.Fatalf("guess %d: got %d, want %d", i, got.status, want)
+		}
+		if i == 5 && got.status != http.StatusTooManyRequests {
+			t.Errorf("guess %d: got %d, want 429", i, got.status)
+		}
+	}
+}
+
+// TestAttackLockedAppLeavesTheRest: whoever knows the password can wear out the app,
+// after a hundred guesses over days. It is then of no use to him either, and the owner
+// gets in with a recovery code, which ends what he holds.
+func TestAttackLockedAppLeavesTheRest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for range 100 {
+		b := r.browser()
+		b.answer(b.atSecondFactor(r.mina, "web"), "totp", "code", "000000").mustStep("second_factor", 422)
+		r.clock.advance(61 * time.Minute)
+	}
+	attacker, owner := r.browser(), r.browser()
+	v := attacker.atSecondFactor(r.mina, "web")
+	locked := attacker.answer(v, "totp", "code", r.code(r.mina.totp, 0)).mustStep("second_factor", http.StatusTooManyRequests)
+	if locked.header.Get("Retry-After") != "" {
+		t.Errorf("got Retry-After %q, want none: time does not help", locked.header.Get("Retry-After"))
+	}
+	owner.recover(owner.atSecondFactor(r.mina, "web"), r.mina.recovery[0]).mustCode()
+	attacker.authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired)
+}
+
+// TestAttackKnownBrowserOfAnother: a browser that is known for his own account, a copy
+// of that cookie with the victim's id in it, and one that he made up have no lane of
+// their own at the victim's.
+func TestAttackKnownBrowserOfAnother(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	owner, attacker := r.browser(), r.browser()
+	owner.signIn(r.mina, owner.authorize("web")).mustCode()
+	attacker.signIn(r.joonWithTOTP(), attacker.authorize("web")).mustCode()
+	v := attacker.authorize("web", "prompt", "login").mustStep("login", 200)
+	for i := range 6 {
+		v = attacker.answer(v, "password", "username", "mina", "password", fmt.Sprint("guess", i))
+	}
+	if v.status != http.StatusTooManyRequests {
+		t.Fatalf("got %d after six guesses, want 429", v.status)
+	}
+	u, err := url.Parse(r.issuer)
+	r.must(err)
+	known := func(b *browser) (id, mac string) {
+		for _, c := range b.http.Jar.Cookies(u) {
+			if c.Name == "sallyport-known" {
+				id, mac, _ = strings.Cut(c.Value, ".")
+			}
+		}
+		return id, mac
+	}
+	owners, _ := known(owner)
+	own, mac := known(attacker)
+	for _, value := range []string{owners + "." + mac, owners + ".", owners, own + "." + mac, "x." + mac} {
+		attacker.http.Jar.SetCookies(u, []*http.Cookie{{Name: "sallyport-known", Value: value, Path: "/"}})
+		if got := attacker.answer(v, "password", "username", "mina", "password", r.mina.password); got.status != http.StatusTooManyRequests {
+			t.Errorf("got %d %q, want 429", got.status, got.step())
+		}
+	}
+}
+
+var differs = regexp.MustCompile(`name="(csrf|version)" value="[^"]*"|/interaction/[\w-]+`)
+
+// TestAttackWhoHasAnAccount: a wrong password looks the same for somebody with two
+// factors, with one, invited, and for nobody, and so does the right one of somebody
+// who is disabled.
+func TestAttackWhoHasAnAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.invite("sora")
+	off := r.addPerson(t.Context(), "taeo", true)
+	r.must(r.Admin().DisableUser(t.Context(), off.id))
+	pages := map[string]bool{}
+	for login, password := range map[string]string{"mina": "wrong", "joon": "wrong", "sora": "wrong", "nobody": "wrong", off.login: off.password} {
+		b := r.browser()
+		v := b.answer(b.authorize("web"), "password", "username", login, "password", password).mustStep("login", 422)
+		pages[strings.ReplaceAll(differs.ReplaceAllString(v.body, "…"), login, "…")] = true
+	}
+	if len(pages) != 1 {
+		t.Errorf("got %d different pages: %v", len(pages), pages)
+	}
+}
