@@ -156,6 +156,8 @@ type Progress struct {
 	CodesOf string `json:"codes_of,omitempty"` // whose
 	// Invited: the interaction sets up an account and answers no client; nil else.
 	Invited *Invited `json:"invited,omitempty"`
+	// TrustBy is the user who said whether to trust the browser.
+	TrustBy string `json:"trust_by,omitempty"`
 }
 
 // Invited is what somebody with an invitation has done so far. The password waits
@@ -241,8 +243,11 @@ type Grant struct {
 	UserInfo     map[string]oidc.ClaimRequest // of the claims parameter
 	IDToken      map[string]oidc.ClaimRequest
 	Nonce        string
-	CreatedAt    time.Time
-	RevokedAt    time.Time // zero: live
+	// Device is the trusted device that stood for the second factor; nil: none did, or
+	// none was needed.
+	Device    *GrantedDevice
+	CreatedAt time.Time
+	RevokedAt time.Time // zero: live
 }
 
 // GrantedResource is an API that a grant reaches. The id decides: an API that gets

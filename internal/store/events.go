@@ -41,6 +41,13 @@ const (
 	EventAuthenticatorAdded   = "authenticator.added"
 	EventRecoveryReplaced     = "recovery.replaced"
 
+	EventDeviceTrusted = "device.trusted"
+	EventDeviceEnded   = "device.ended"
+	EventDeviceReused  = "device.reused"
+
+	EventBypassMade = "bypass.made"
+	EventBypassUsed = "bypass.used"
+
 	EventConsentGiven     = "consent.given"
 	EventAuthorizeGranted = "authorize.granted"
 	EventAuthorizeRefused = "authorize.refused"
@@ -92,6 +99,8 @@ func EventTypes() []string {
 		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginWebAuthn, EventLoginWebAuthnFailed, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
 		EventInvitationMade, EventInvitationRedeemed,
 		EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
+		EventDeviceTrusted, EventDeviceEnded, EventDeviceReused,
+		EventBypassMade, EventBypassUsed,
 		EventConsentGiven, EventAuthorizeGranted, EventAuthorizeRefused,
 		EventTokenCode, EventTokenCodeReused, EventTokenRefresh, EventTokenRefreshReused,
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,

@@ -64,7 +64,8 @@ type Users interface {
 	// EnableUser takes a disabling back. What it ended stays ended.
 	EnableUser(ctx context.Context, userID string, events ...Event) error
 	// RevokeUser ends everything that was issued to the user: sessions,
-	// interactions, codes, grants (offline too), known browsers. The epoch rises.
+	// interactions, codes, grants (offline too), known browsers, trusted devices,
+	// bypass codes. The epoch rises.
 	// A session named in except stays, with the new epoch.
 	RevokeUser(ctx context.Context, userID, except string, now time.Time, events ...Event) error
 	// RemoveUser ends everything issued and forgets the person. Id and login key
@@ -76,7 +77,8 @@ type Users interface {
 // accepted once; steps and counters only rise.
 type Authenticators interface {
 	Authenticators(ctx context.Context, userID string) ([]Authenticator, error)
-	// EnrollFirst spends the user's right to enrol and makes the authenticators
+	// EnrollFirst spends the user's right to enrol, or that of a bypass code which was
+	// used in the interaction, and makes the authenticators
 	// active, with the hashes of the recovery set's codes, adds the proof to the
 	// session and moves the interaction on, all or nothing. Without the right it
 	// is ErrUsed; with a stale interaction, session or user epoch ErrStale; with a
@@ -108,6 +110,8 @@ type Enrollment struct {
 	CodeHashes    [][]byte
 	Proof         AddProof
 	Interaction   Interaction // as it shall be; Version is the one that was read
+	// Bypass is the id of the bypass code whose right is spent; "": the user's own is.
+	Bypass string
 }
 
 // Assertion is all that an authenticator's signature makes durable.
@@ -222,9 +226,12 @@ type Finish struct {
 	Grant              *Grant // names session, user and the user's epoch
 	Code               *Code
 	Consent            *Consent // remembered with it; nil: not
-	TouchSession       bool     // set last seen to Now
-	Now                time.Time
-	Events             []Event
+	// Device is the trusted device that the grant relies on: if it has ended, or its
+	// secret is not good any more, all of it is ErrStale. nil: on none.
+	Device       *DeviceUse
+	TouchSession bool // set last seen to Now
+	Now          time.Time
+	Events       []Event
 }
 
 // Codes are redeemed once.
@@ -344,8 +351,8 @@ type Meta interface {
 type Restores interface {
 	// AfterRestore ends, in one transaction, what may have been ended, used or taken
 	// back since the moment that the database is of: sessions, interactions, codes,
-	// grants and all tokens, known browsers and remembered consents. Recovery codes,
-	// links and the right to enrol are void, since they may have been spent, and no
+	// grants and all tokens, known browsers, trusted devices and remembered consents. Recovery codes,
+	// links, bypass codes and the right to enrol are void, since they may have been spent, and no
 	// TOTP step up to the given one is accepted. People, clients, authenticators,
 	// keys and the counts of the throttle stay as they are. Nobody else may have the
 	// database open. Again is no error.
@@ -375,6 +382,8 @@ type Store interface {
 	GrantStore
 	ClientTokens
 	Consents
+	TrustedDevices
+	BypassCodes
 	Throttle
 	Keys
 	Sealed

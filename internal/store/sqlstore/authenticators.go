@@ -36,7 +36,7 @@ func (s *Store) EnrollFirst(ctx context.Context, e store.Enrollment) error {
 	}
 	proof := newProof(e.Proof)
 	err := s.update(ctx,
-		must(store.ErrUsed, `UPDATE users SET may_enroll = 0 WHERE id = $1 AND may_enroll = 1`, user),
+		enrolRight(e),
 		giveHandle(user, e.Handle),
 		createAuthenticator(e.Authenticator, nil),
 		replaceRecovery(e.Recovery, e.CodeHashes),

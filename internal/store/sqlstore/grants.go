@@ -11,7 +11,8 @@ import (
 // What a token is worth depends on its grant g, that grant's user u and, unless
 // the grant outlives it, the session s. $2 is now.
 const (
-	live    = ` g.revoked_at = 0 AND u.disabled = 0 AND u.epoch = g.user_epoch AND (g.offline = 1 OR s.expires_at > $2)`
+	live = ` g.revoked_at = 0 AND u.disabled = 0 AND u.epoch = g.user_epoch AND (g.offline = 1 OR s.expires_at > $2)
+		AND (g.device_id = '' OR EXISTS (SELECT 1 FROM trusted_devices d WHERE d.id = g.device_id AND d.user_epoch = u.epoch AND d.expires_at > $2))`
 	ofGrant = ` JOIN users u ON u.id = g.user_id LEFT JOIN sessions s ON s.id = g.session_id`
 )
 
@@ -29,6 +30,7 @@ type grantBody struct {
 	UserInfo     map[string]oidc.ClaimRequest `json:"userinfo,omitempty"`
 	IDToken      map[string]oidc.ClaimRequest `json:"id_token,omitempty"`
 	Nonce        string                       `json:"nonce,omitempty"`
+	Device       *store.GrantedDevice         `json:"device,omitempty"`
 }
 
 // granted scans grantColumns.
@@ -47,7 +49,7 @@ func (r *granted) fields() []any {
 func (r *granted) get() (*store.Grant, *store.User) {
 	g, b := &r.grant, &r.body
 	g.SID, g.Interaction, g.Scope, g.Proofs = b.SID, b.Interaction, b.Scope, b.Proofs
-	g.Resources = b.Resources
+	g.Resources, g.Device = b.Resources, b.Device
 	g.RequestedACR, g.UserInfo, g.IDToken, g.Nonce = b.RequestedACR, b.UserInfo, b.IDToken, b.Nonce
 	return g, &r.user
 }
@@ -61,9 +63,15 @@ func createGrant(g *store.Grant) step {
 		p.At = kept(p.At)
 		b.Proofs = append(b.Proofs, p)
 	}
-	return exec(`INSERT INTO grants (id, client_id, user_id, user_epoch, session_id, offline, body, created_at, revoked_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
-		g.ID, g.ClientID, g.UserID, g.UserEpoch, g.SessionID, bit(g.Offline), asJSON(b), ms(g.CreatedAt))
+	device := ""
+	if g.Device != nil {
+		d := *g.Device
+		d.Since = kept(d.Since)
+		b.Device, device = &d, d.ID
+	}
+	return exec(`INSERT INTO grants (id, client_id, user_id, user_epoch, session_id, offline, body, created_at, revoked_at, device_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)`,
+		g.ID, g.ClientID, g.UserID, g.UserEpoch, g.SessionID, bit(g.Offline), asJSON(b), ms(g.CreatedAt), device)
 }
 
 // RevokeGrant implements store.GrantStore. Its tokens end with it: each use asks.

@@ -161,7 +161,7 @@ func TestRestoreKnowsEveryTable(t *testing.T) {
 		"signing_keys":   "durable",
 		"audit":          "what happened",
 	}
-	with := map[string]string{"proofs": "sessions", "codes": "grants", "refresh_tokens": "grants"} // go with what they refer to
+	with := map[string]string{"proofs": "sessions", "codes": "grants", "refresh_tokens": "grants", "device_secrets": "trusted_devices"} // go with what they refer to
 	for name, config := range databases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -20,6 +20,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		`DELETE FROM interactions WHERE id IN (SELECT id FROM interactions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
+		`DELETE FROM trusted_devices WHERE id IN (SELECT id FROM trusted_devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
+		`DELETE FROM bypass_codes WHERE user_id IN (SELECT user_id FROM bypass_codes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM client_tokens WHERE id IN (SELECT id FROM client_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE ends_at > 0 AND ends_at <= $1 ORDER BY ends_at LIMIT $2)`,

@@ -108,5 +108,6 @@ func revoke(userID, except string) step {
 		exec(`DELETE FROM interactions WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id <> $2)`, userID, except),
 		exec(`DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, userID, except),
 		exec(`DELETE FROM known_browsers WHERE user_id = $1`, userID),
+		exec(`DELETE FROM trusted_devices WHERE user_id = $1`, userID),
 	)
 }

@@ -77,6 +77,10 @@ func TestBrokenStoresFail(t *testing.T) {
 		"InvitationRedeemedAllOrNothing": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"InvitationEndsWithTheUser":      func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"ResetUserEndsEverything":        func(s *sqlstore.Store) store.Store { return &resetsByLinkAlone{s} },
+		"DeviceSecretUsedOnce":           func(s *sqlstore.Store) store.Store { return &looksForDevice{s} },
+		"DeviceEndsOrIsUsed":             func(s *sqlstore.Store) store.Store { return &looksForDevice{s} },
+		"BypassUsedOnce":                 func(s *sqlstore.Store) store.Store { return &looksForBypass{s} },
+		"BypassEnrolsWhereItWasUsed":     func(s *sqlstore.Store) store.Store { return &enrolsAnybody{s} },
 		"SigningKeyOnlyFirst":            func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
 		"SigningKeyOneNext":              func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
 		"SealedReplacedIfUnchanged":      func(s *sqlstore.Store) store.Store { return &reseals{s} },
@@ -464,4 +468,44 @@ func (s *revokesOnly) AfterRestore(ctx context.Context, _ int64, now time.Time, 
 		err = errors.Join(err, s.RevokeUser(ctx, u.ID, "", now))
 	}
 	return done, err
+}
+
+// looksForDevice sees that a device is there, and then grants without it.
+type looksForDevice struct{ *sqlstore.Store }
+
+func (s *looksForDevice) FinishInteraction(ctx context.Context, f store.Finish) error {
+	if f.Device != nil {
+		if _, err := s.TrustedDevice(ctx, f.Device.ID, f.Device.SecretHash, f.Now, f.Device.Grace); err != nil {
+			return store.ErrStale
+		}
+	}
+	f.Device, f.Grant.Device = nil, nil
+	return s.Store.FinishInteraction(ctx, f)
+}
+
+// looksForBypass sees that a code is unused, and then takes it.
+type looksForBypass struct{ *sqlstore.Store }
+
+func (s *looksForBypass) UseBypass(ctx context.Context, u store.BypassUse) error {
+	c, err := s.Bypass(ctx, u.UserID, u.Now)
+	if err != nil {
+		return err
+	}
+	if c.UsedIn != "" {
+		return store.ErrUsed
+	}
+	if err := s.Store.UseBypass(ctx, u); !errors.Is(err, store.ErrUsed) {
+		return err
+	}
+	return s.Record(ctx, u.Events...)
+}
+
+// enrolsAnybody takes a code for a right wherever it was used.
+type enrolsAnybody struct{ *sqlstore.Store }
+
+func (s *enrolsAnybody) EnrollFirst(ctx context.Context, e store.Enrollment) error {
+	if e.Bypass == "" {
+		return s.Store.EnrollFirst(ctx, e)
+	}
+	return s.CreateAuthenticator(ctx, e.Authenticator, nil)
 }
