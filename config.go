@@ -34,6 +34,10 @@ type Config struct {
 	// default) or SecondFactorOptional, which leaves it to the clients.
 	SecondFactor SecondFactor
 
+	// TrustedDeviceDays is for how many days users may trust a browser: in it the
+	// password suffices for applications that ask for no more. 0: nobody is asked.
+	TrustedDeviceDays int
+
 	// SessionIdle and SessionTTL end a session that is not used and every
 	// session: 1 h and 24 h (NIST SP 800-63B-4 §2.2.3).
 	SessionIdle, SessionTTL time.Duration

@@ -86,7 +86,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
-	rules := policy.Policy{}
+	rules := policy.Policy{TrustedDeviceDays: c.TrustedDeviceDays}
 	if c.SecondFactor == SecondFactorOptional {
 		rules.Level = oidc.Level1FA
 	}

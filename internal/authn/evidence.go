@@ -33,6 +33,10 @@ type Evidence struct {
 	// Valid are the ids of the authenticators that count; nil: all do, because
 	// what was issued ends with its authenticator.
 	Valid map[string]bool
+	// Device is the live trusted device that the proofs were given in, nil for none. It
+	// is no proof and adds nothing to what they are worth; a policy may ask no more
+	// because of it.
+	Device *store.GrantedDevice
 }
 
 // Result is what evidence is worth. All of it comes from one set of proofs.

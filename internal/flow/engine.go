@@ -35,6 +35,8 @@ type Store interface {
 	store.Sessions
 	store.Interactions
 	store.Consents
+	store.TrustedDevices
+	store.BypassCodes
 }
 
 // Engine loads what Next decides on, records what happened and finishes.
@@ -53,10 +55,12 @@ type Engine struct {
 	Now                     func() time.Time
 }
 
-// Origin says where a request came from, for the audit log.
+// Origin says where a request came from.
 type Origin struct {
-	Address   string
+	Address   string // for the audit log, as RequestID
 	RequestID string
+	UserAgent string // the name that the browser gives itself
+	Device    string // the cookie of a trusted device, "" for none
 }
 
 // Visit is a user's browser at an interaction: the state and its next step.
@@ -89,6 +93,8 @@ type Answer struct {
 	Request *oidc.AuthorizationRequest
 	Code    string      // with a good end
 	Refusal *oidc.Error // else
+	// Device is the cookie that goes with it.
+	Device DeviceCookie
 }
 
 // Session returns the live session that a cookie names, nil if there is none.
@@ -182,6 +188,9 @@ func (e *Engine) fill(ctx context.Context, v *Visit, s *store.Session) (err erro
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("load consent: %w", err)
+	}
+	if err := e.fillDevice(ctx, v); err != nil {
+		return err
 	}
 	v.HintedElsewhere = v.Request.LoginHint != "" && !names(v.Request.LoginHint, v.User)
 	return nil

@@ -35,10 +35,11 @@ func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
 		f.InteractionVersion = v.interaction.Version
 		f.Consent = v.rememberedConsent()
 	}
+	device := e.relyOnDevice(v, &f)
 	if err := e.Store.FinishInteraction(ctx, f); err != nil {
 		return nil, fmt.Errorf("finish interaction: %w", err)
 	}
-	return &Answer{Request: v.Request, Code: value}, nil
+	return &Answer{Request: v.Request, Code: value, Device: device}, nil
 }
 
 // grant is the snapshot of what was proven and allowed.

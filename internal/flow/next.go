@@ -38,17 +38,22 @@ type State struct {
 	// User is the invited user, there is no session, and Client and Request are
 	// zero.
 	InvitationOpen bool
+	// Device is the user's live trusted device that the browser is; nil: none.
+	Device *store.TrustedDevice
+	// TrustDeclined: the browser is not to be asked whether to trust it.
+	TrustDeclined bool
 }
 
 // StepName names a step.
 type StepName string
 
-// The steps. A page belongs to each of the first six.
+// The steps. A page belongs to each of the first seven.
 const (
 	Login        StepName = "login"
 	SecondFactor StepName = "second_factor"
 	Enroll       StepName = "enroll"
 	SaveCodes    StepName = "save_codes"
+	Trust        StepName = "trust"
 	Consent      StepName = "consent"
 	Welcome      StepName = "welcome" // an invited user's last
 	Done         StepName = "done"
@@ -124,6 +129,9 @@ func next(s State) Step {
 	if len(s.Progress.Codes) > 0 && s.Progress.CodesOf == s.User.ID {
 		return step.named(SaveCodes)
 	}
+	if s.asksForTrust() {
+		return step.named(Trust)
+	}
 	if s.consentMissing() {
 		return step.named(Consent)
 	}
@@ -155,6 +163,8 @@ func (s State) untilStrong(step Step) (Step, bool) {
 	case demand.Impossible:
 		return refuse(step, oidc.UnmetAuthentication, "none of the requested authentication contexts can be performed"), false
 	case step.Evidence.Level >= demand.Level:
+		return step, true
+	case reach >= demand.Level && s.trusted():
 		return step, true
 	case reach >= demand.Level:
 		return s.missingFactor(step, demand.Level), false
@@ -235,6 +245,7 @@ func (s State) Evidence() authn.Evidence {
 		NotBefore:   s.Progress.NotBefore,
 		OwnProofs:   s.Progress.OwnProofs,
 		Valid:       authn.ValidIDs(s.Authenticators),
+		Device:      s.grantedDevice(),
 	}
 }
 

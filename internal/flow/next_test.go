@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -389,6 +390,12 @@ func draw(t *rapid.T) flow.State {
 			s.APIs = nil
 		}
 	}
+	s.Policy.TrustedDeviceDays = rapid.SampledFrom([]int{0, 30}).Draw(t, "trust days")
+	s.TrustDeclined = rapid.Bool().Draw(t, "trust declined")
+	s.Progress.TrustBy = rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, "trust by")
+	if rapid.Bool().Draw(t, "device") {
+		s.Device = device(oidc.Level(rapid.IntRange(0, 4).Draw(t, "device's level")), time.Duration(rapid.IntRange(0, 40).Draw(t, "device's age"))*24*time.Hour)
+	}
 	s.Client.SkipConsent = rapid.Bool().Draw(t, "skip consent")
 	s.Client.EssentialACR = rapid.Bool().Draw(t, "essential client")
 	names := []string{oidc.ACR1FA, oidc.ACR2FA, oidc.ACRPHR, oidc.ACRPHRH, "gold"}
@@ -455,7 +462,7 @@ func TestNextNeverDoneForLess(t *testing.T) {
 		if len(s.APIs) < len(s.Request.Resources) {
 			t.Fatalf("done for an API that is gone: %+v", s)
 		}
-		if reached < required {
+		if reached < required && !trustMayDo(s, required, reached) {
 			t.Fatalf("done at %v, required %v: %+v", reached, required, s)
 		}
 		names, essential := s.Request.RequestedACR()
@@ -466,6 +473,69 @@ func TestNextNeverDoneForLess(t *testing.T) {
 			t.Fatalf("done for the wrong or a disabled user: %+v", s)
 		}
 	})
+}
+
+// trustMayDo says again, in words of its own, when a trusted device stands for the
+// second factor.
+func trustMayDo(s flow.State, required, reached oidc.Level) bool {
+	names, _ := s.Request.RequestedACR()
+	_, acr := s.Request.Claims.IDToken["acr"]
+	switch {
+	case s.Device == nil, s.Policy.TrustedDeviceDays == 0, reached < oidc.Level1FA:
+		return false
+	case len(names) > 0, acr, s.Progress.OwnProofs, !s.Progress.NotBefore.IsZero():
+		return false
+	case s.Client.MinLevel > oidc.Level1FA, slices.ContainsFunc(s.APIs, func(a *oidc.Resource) bool { return a.MinLevel > oidc.Level1FA }):
+		return false
+	case s.Device.Level < required, s.Now.Sub(s.Device.CreatedAt) >= 30*24*time.Hour:
+		return false
+	}
+	return slices.ContainsFunc(s.Session.Proofs, func(p store.Proof) bool { return p.Method == store.MethodPassword && p.UserID == "u" })
+}
+
+// TestRule22TrustAddsNothing: a trusted device is worth no level and no amr, and
+// takes away the second factor and the question about itself, nothing else.
+func TestRule22TrustAddsNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		with := draw(t)
+		with.Device = device(oidc.LevelPHRH, time.Hour)
+		without := with
+		without.Device = nil
+		a, b := flow.Next(with), flow.Next(without)
+		if a.Evidence.Level != b.Evidence.Level || !slices.Equal(a.Evidence.AMR, b.Evidence.AMR) || !a.Evidence.AuthTime.Equal(b.Evidence.AuthTime) {
+			t.Fatalf("the evidence is %+v with the device and %+v without it", a.Evidence, b.Evidence)
+		}
+		spared := b.Name == flow.SecondFactor || b.Name == flow.Trust || b.Name == flow.Refuse && with.Request.Prompt.None
+		if a.Name != b.Name && !spared || a.Name == flow.Trust {
+			t.Fatalf("%s with the device, %s without it: %+v", a.Name, b.Name, with)
+		}
+	})
+}
+
+// TestRule22TrustIsAskedAfterTwoFactorsHere: in no state else.
+func TestRule22TrustIsAskedAfterTwoFactorsHere(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := draw(t)
+		if flow.Next(s).Name != flow.Trust {
+			return
+		}
+		own := s.Evidence()
+		own.OwnProofs = true
+		own.Proofs = slices.DeleteFunc(slices.Clone(own.Proofs), func(p store.Proof) bool { return p.Method == store.MethodRecovery })
+		names, _ := s.Request.RequestedACR()
+		switch {
+		case authn.Judge(own).Level < oidc.Level2FA:
+			t.Fatalf("asked at %+v", authn.Judge(own))
+		case s.Policy.TrustedDeviceDays == 0, s.TrustDeclined, s.Progress.TrustBy == "u", s.Client.MinLevel > oidc.Level1FA, len(names) > 0:
+			t.Fatalf("asked where it is not to be: %+v", s)
+		}
+	})
+}
+
+func device(level oidc.Level, age time.Duration) *store.TrustedDevice {
+	return &store.TrustedDevice{ID: "d", UserID: "u", Level: level, CreatedAt: noon.Add(-age), ExpiresAt: noon.Add(time.Hour)}
 }
 
 func anyReached(names []string, reached oidc.Level) bool {
@@ -550,6 +620,8 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 		s.Progress.Codes, s.Progress.CodesOf = []byte("sealed"), "u"
 	case flow.SaveCodes:
 		s.Progress.Codes = nil
+	case flow.Trust:
+		s.Progress.TrustBy = "u"
 	case flow.Consent:
 		s.Progress.ConsentBy = "u"
 	default:

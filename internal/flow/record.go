@@ -192,6 +192,7 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 	v.Session, v.interaction.SessionID = nil, ""
 	v.Progress.Ceremony = nil
 	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.Codes, v.Progress.CodesOf = nil, "", nil, ""
+	v.Progress.TrustBy = ""
 	if err := e.update(ctx, v); err != nil {
 		return err
 	}

@@ -18,6 +18,9 @@ type Policy struct {
 	Level oidc.Level
 	// ACR are further names of levels. The zero value knows the native ones.
 	ACR oidc.ACRNames
+	// TrustedDeviceDays is for how many days a user may trust a browser, which then
+	// stands for the second factor where no floor is above one. 0: nobody may.
+	TrustedDeviceDays int
 }
 
 // The reasons for which a token is refused.
@@ -44,7 +47,7 @@ func (p Policy) Required(c *oidc.Client, apis []*oidc.Resource) oidc.Level {
 
 // Allows is the gate of every token for a user: the client and the user are
 // active, and the evidence reaches today's requirement, for these APIs (none: this
-// server itself). It returns what the evidence is worth. epoch is the user's epoch when the evidence was taken.
+// server itself), or has a trusted device that stands for what is missing. It returns what the evidence is worth. epoch is the user's epoch when the evidence was taken.
 func (p Policy) Allows(c *oidc.Client, apis []*oidc.Resource, u *store.User, epoch int64, e authn.Evidence) (authn.Result, error) {
 	result := authn.Judge(e)
 	switch {
@@ -54,7 +57,7 @@ func (p Policy) Allows(c *oidc.Client, apis []*oidc.Resource, u *store.User, epo
 		return result, ErrDisabled
 	case u.Epoch != epoch || u.ID != e.UserID:
 		return result, ErrRevoked
-	case result.Level < p.Required(c, apis):
+	case result.Level < p.Required(c, apis) && !p.Trusts(c, apis, e):
 		return result, ErrTooWeak
 	}
 	return result, nil

@@ -101,3 +101,41 @@ func TestDemand(t *testing.T) {
 		t.Errorf("APIs with floors: got %+v", got)
 	}
 }
+
+// TestRule22TrustedDeviceUnderFloors: a trusted device stands for the second factor,
+// beside a password, and for nothing else; it makes nothing worth more.
+func TestRule22TrustedDeviceUnderFloors(t *testing.T) {
+	t.Parallel()
+	month := policy.Policy{TrustedDeviceDays: 30}
+	device := &store.GrantedDevice{ID: "d", Level: oidc.Level2FA, Since: noon.Add(-time.Hour)}
+	password := []store.Method{store.MethodPassword}
+	for name, c := range map[string]struct {
+		policy  policy.Policy
+		device  *store.GrantedDevice
+		client  oidc.Client
+		apis    []*oidc.Resource
+		methods []store.Method
+		want    error
+	}{
+		"a password in a trusted browser": {policy: month, device: device, methods: password},
+		"in another browser":              {policy: month, methods: password, want: policy.ErrTooWeak},
+		"where nobody trusts":             {device: device, methods: password, want: policy.ErrTooWeak},
+		"a client with a floor":           {policy: month, device: device, client: oidc.Client{MinLevel: oidc.Level2FA}, methods: password, want: policy.ErrTooWeak},
+		"an API with a floor":             {policy: month, device: device, apis: []*oidc.Resource{{}, {MinLevel: oidc.Level2FA}}, methods: password, want: policy.ErrTooWeak},
+		"floors of one":                   {policy: month, device: device, client: oidc.Client{MinLevel: oidc.Level1FA}, apis: []*oidc.Resource{{MinLevel: oidc.Level1FA}}, methods: password},
+		"a rule above what was proven":    {policy: policy.Policy{TrustedDeviceDays: 30, Level: oidc.LevelPHR}, device: device, methods: password, want: policy.ErrTooWeak},
+		"trusted for longer than today":   {policy: month, device: &store.GrantedDevice{Level: oidc.Level2FA, Since: noon.Add(-30 * 24 * time.Hour)}, methods: password, want: policy.ErrTooWeak},
+		"a code without a password":       {policy: month, device: device, methods: []store.Method{store.MethodTOTP}, want: policy.ErrTooWeak},
+		"nothing":                         {policy: month, device: device, want: policy.ErrTooWeak},
+	} {
+		e := evidence(c.methods...)
+		e.Device = c.device
+		got, err := c.policy.Allows(&c.client, c.apis, &store.User{ID: "u"}, 0, e)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+		if got.Level > oidc.Level1FA {
+			t.Errorf("%s: got level %v", name, got.Level)
+		}
+	}
+}

@@ -102,9 +102,10 @@ func lifetime(c *oidc.Client, api *oidc.Resource) time.Duration {
 }
 
 // evidence of a grant is judged as of the grant's moment: time alone does not
-// make a grant worth less, a stricter policy does.
+// make a grant worth less, a stricter policy does. The device that it relies on is
+// there as long as its tokens are found.
 func evidence(g *store.Grant) authn.Evidence {
-	return authn.Evidence{UserID: g.UserID, Proofs: g.Proofs, At: g.CreatedAt, Interaction: g.Interaction}
+	return authn.Evidence{UserID: g.UserID, Proofs: g.Proofs, At: g.CreatedAt, Interaction: g.Interaction, Device: g.Device}
 }
 
 func (s *Service) newAccess(r *call, i issuance, result authn.Result) (t *store.AccessToken, token string, err error) {

@@ -81,6 +81,7 @@ func (s *server) provenRequest(r *http.Request) (req *oidc.AuthorizationRequest,
 // for.
 func (s *server) deliver(w http.ResponseWriter, r *http.Request, c *oidc.Client, a *flow.Answer) error {
 	s.noteAnswer(r, a)
+	s.setDevice(w, a.Device)
 	response := oidc.AuthorizationResponse{Code: a.Code, State: a.Request.State, Issuer: s.Tokens.Issuer, Error: a.Refusal}
 	if a.Request.ResponseMode != oidc.ResponseModeFormPost || !slices.Contains(c.ResponseModes, oidc.ResponseModeFormPost) {
 		return redirect(w, response.RedirectURL(a.Request.RedirectURI))

@@ -91,6 +91,7 @@ var actions = map[string]action{
 	"register": {flow.Enroll, (*server).recordRegistration},
 	"enroll":   {flow.Enroll, (*server).recordEnrollment},
 	"saved":    {flow.SaveCodes, (*server).recordSaved},
+	"trust":    {flow.Trust, (*server).recordTrust},
 	"consent":  {flow.Consent, (*server).recordConsent},
 	"switch":   {"", (*server).recordSwitch},
 	"cancel":   {"", (*server).recordCancel},

@@ -139,6 +139,7 @@ const (
 	sessionCookie = "sallyport-session"
 	browserCookie = "sallyport-browser"
 	knownCookie   = "sallyport-known"
+	deviceCookie  = "sallyport-device"
 )
 
 func (s *server) cookieName(name string) string {
@@ -201,7 +202,7 @@ func (s *server) formTokenIs(r *http.Request, got, interaction, session string) 
 }
 
 func (s *server) origin(r *http.Request) flow.Origin {
-	return flow.Origin{Address: s.address(r).String(), RequestID: noted(r).id}
+	return flow.Origin{Address: s.address(r).String(), RequestID: noted(r).id, UserAgent: r.UserAgent(), Device: s.cookie(r, deviceCookie)}
 }
 
 // client returns the client of an id, nil if there is none that is active.

@@ -76,6 +76,8 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 	case flow.SaveCodes:
 		codes, err := s.Flow.Codes(v)
 		return page.SaveCodes{Frame: f, Codes: codes}, err
+	case flow.Trust:
+		return page.Trust{Frame: f, Days: v.Policy.TrustedDeviceDays}, nil
 	case flow.Consent:
 		own, apis := askedScopes(v)
 		return page.Consent{Frame: f, Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client)}, nil

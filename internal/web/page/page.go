@@ -101,6 +101,14 @@ type SaveCodes struct {
 	Codes []string
 }
 
+// Trust asks whether the browser is the user's own, so that no second factor is
+// asked for in it; the answer is posted to Action+"/trust" as decision=yes or
+// decision=no.
+type Trust struct {
+	Frame
+	Days int // for how long
+}
+
 // Consent asks whether the application may have what it asks for; the answer is
 // posted to Action+"/consent" as decision=allow or decision=deny.
 type Consent struct {
@@ -160,6 +168,7 @@ func (Login) name() string         { return "login" }
 func (SecondFactor) name() string  { return "second_factor" }
 func (Enroll) name() string        { return "enroll" }
 func (SaveCodes) name() string     { return "save_codes" }
+func (Trust) name() string         { return "trust" }
 func (Consent) name() string       { return "consent" }
 func (FormPost) name() string      { return "form_post" }
 func (SignedOut) name() string     { return "signed_out" }

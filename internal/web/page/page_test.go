@@ -63,6 +63,7 @@ func samples() map[string]Page {
 		"invitation_error":  Invitation{Frame: failed(invited("invitation", false), "password.short", map[string]any{"Limit": 8}), Server: "id.example.com", Least: 8},
 		"invitation_again":  Invitation{Frame: invited("invitation", false), Server: "id.example.com", KeepPassword: true},
 		"enroll_invited":    Enroll{Frame: invited("enroll", true), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
+		"trust":             Trust{Frame: at("trust", true, true), Days: 30},
 		"consent_apis":      Consent{Frame: at("consent", true, true), Scopes: []string{"openid"}, APIs: []API{{"Orders", []string{"orders:read", "orders:write"}}, {"Billing", []string{"bills:read"}}}, RedirectHost: "shop.example.com", Remember: true},
 		"form_post":         FormPost{Frame: Frame{Client: "Paper Shop"}, URL: "https://shop.example.com/callback?from=id", Fields: []Field{{"code", "abc.def"}, {"state", `"&<x>`}, {"iss", "https://id.example.com"}}},
 		"signed_out":        SignedOut{URL: "https://shop.example.com/bye"},
