@@ -535,7 +535,7 @@ func TestRule6UserTokensAtAPIsStopAtOnce(t *testing.T) {
 // makes the user prove the second; without the API none is asked for.
 func TestFloorOfAnAPI(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor = sallyport.SecondFactorOptional })
+	r := newRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{Require: sallyport.Off}} })
 	const vault = "https://vault.example.com/"
 	r.must(r.Admin().AddResource(t.Context(), &oidc.Resource{URI: vault, Name: "Vault", Scopes: []string{"vault:open"}, MinLevel: oidc.Level2FA}))
 	app := admin.Web("app", "App", callback)

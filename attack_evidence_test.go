@@ -15,7 +15,7 @@ import (
 func TestAttackAskingForLess(t *testing.T) {
 	t.Parallel()
 	strict := newRig(t)
-	optional := newRig(t, func(c *sallyport.Config) { c.SecondFactor = sallyport.SecondFactorOptional })
+	optional := newRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{Require: sallyport.Off}} })
 	optional.changeClient("web", func(c *oidc.Client) { c.MinLevel = oidc.Level2FA })
 	const one = "urn:sallyport:acr:1fa"
 	for name, change := range map[string][]string{

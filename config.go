@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
 )
 
 // Config says what a Server is. Issuer, Database and MasterKey are needed;
@@ -30,13 +31,10 @@ type Config struct {
 	// OldMasterKeys open what was sealed under them, until it is sealed anew.
 	OldMasterKeys [][]byte
 
-	// SecondFactor says whether every sign-in needs one: SecondFactorRequired (the
-	// default) or SecondFactorOptional, which leaves it to the clients.
-	SecondFactor SecondFactor
-
-	// TrustedDeviceDays is for how many days users may trust a browser: in it the
-	// password suffices for applications that ask for no more. 0: nobody is asked.
-	TrustedDeviceDays int
+	// Policy says who must prove what: the first rule that applies decides. Nil
+	// requires two factors of everyone. No rule goes below the floor of a client or
+	// an API.
+	Policy []Rule
 
 	// SessionIdle and SessionTTL end a session that is not used and every
 	// session: 1 h and 24 h (NIST SP 800-63B-4 §2.2.3).
@@ -77,13 +75,19 @@ const (
 	AuditKeepAll     = -1 * time.Nanosecond
 )
 
-// SecondFactor says for whom a second factor is required.
-type SecondFactor string
+// Rule is one of Config.Policy.
+type Rule = policy.Rule
 
-// The values of Config.SecondFactor.
+// Requirement is what a rule asks of a sign-in; "" is Required.
+type Requirement = policy.Requirement
+
+// The requirements, from the least to the most.
 const (
-	SecondFactorRequired SecondFactor = "required" // also ""
-	SecondFactorOptional SecondFactor = "optional"
+	Off               = policy.Off               // one factor is enough
+	Optional          = policy.Optional          // who has a second factor is asked for it
+	Required          = policy.Required          // two factors
+	PhishingResistant = policy.PhishingResistant // a passkey or a security key
+	HardwareBound     = policy.HardwareBound     // one of verified make, which cannot be copied
 )
 
 // check says what cannot work, of a Config with its defaults.
@@ -94,6 +98,9 @@ func (c Config) check() error {
 	}
 	if err := checkIssuer(c.Issuer); err != nil {
 		return fmt.Errorf("sallyport: issuer: %w", err)
+	}
+	if err := policy.Check(c.Policy); err != nil {
+		return fmt.Errorf("sallyport: policy: %w", err)
 	}
 	if c.KeyRotation > 0 && c.KeyRotation < keys.MinPeriod {
 		return fmt.Errorf("sallyport: key rotation: %v is less than %v: a key waits so long before it signs, and signs as long", c.KeyRotation, keys.MinPeriod)

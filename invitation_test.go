@@ -558,7 +558,7 @@ func (l *lockedBuffer) String() string {
 // that is asked for, and the invitation still sets up both.
 func TestInvitationWherePasswordsAreEnough(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor = sallyport.SecondFactorOptional })
+	r := newRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{Require: sallyport.Off}} })
 	in := r.invite("sora")
 	b := r.browser()
 	v := b.choose(b.get(in.path), "otter lamp 47").mustStep("invitation", 422)

@@ -17,7 +17,6 @@ import (
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/metric"
-	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/policy"
 	"github.com/sallyport-id/sallyport/internal/store"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
@@ -86,10 +85,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
-	rules := policy.Policy{TrustedDeviceDays: c.TrustedDeviceDays}
-	if c.SecondFactor == SecondFactorOptional {
-		rules.Level = oidc.Level1FA
-	}
+	rules := policy.Policy{Rules: c.Policy}
 	relyingParty, err := authn.NewRelyingParty(issuer)
 	if err != nil {
 		return err

@@ -174,7 +174,7 @@ func TestRecoveryCodeOnceAndForItsRequestAlone(t *testing.T) {
 // factors, whatever the server's rule is; and the preset cannot be loosened.
 func TestRule8TutorialCannotLie(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor = sallyport.SecondFactorOptional })
+	r := newRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{Require: sallyport.Off}} })
 	b := r.browser()
 	request := "/authorize?response_type=code&client_id=tutorial&state=s&redirect_uri=" + url.QueryEscape(callback)
 	v := b.answer(b.get(request), "password", "username", "mina", "password", r.mina.password).mustStep("second_factor", 200)
@@ -204,7 +204,7 @@ func TestRule8TutorialCannotLie(t *testing.T) {
 // served after a password, and a stricter client steps up.
 func TestOptionalLeavesItToTheClient(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor = sallyport.SecondFactorOptional })
+	r := newRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{Require: sallyport.Off}} })
 	b := r.browser()
 	code := b.answer(b.authorize("web"), "password", "username", "mina", "password", r.mina.password).mustCode()
 	if c := claims(t, r.redeem("web", code).ID); c["acr"] != "urn:sallyport:acr:1fa" || fmt.Sprint(c["amr"]) != "[pwd]" {
@@ -709,7 +709,7 @@ func TestSessionEnds(t *testing.T) {
 func TestRule13StricterRuleStopsOldGrants(t *testing.T) {
 	t.Parallel()
 	database := newDatabase(t)
-	r := newRig(t, func(c *sallyport.Config) { c.SecondFactor, c.Database = sallyport.SecondFactorOptional, database })
+	r := newRig(t, func(c *sallyport.Config) { c.Policy, c.Database = []sallyport.Rule{{Require: sallyport.Off}}, database })
 	b := r.browser()
 	code := b.answer(b.authorize("web", "scope", "openid offline_access"), "password", "username", "mina", "password", r.mina.password).mustCode()
 	weak := r.redeem("web", code)

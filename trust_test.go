@@ -19,7 +19,7 @@ const day = 24 * time.Hour
 
 // trustRig is a server whose users may trust their browsers for 30 days.
 func trustRig(t testing.TB) *rig {
-	return newRig(t, func(c *sallyport.Config) { c.TrustedDeviceDays = 30 })
+	return newRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{TrustedDeviceDays: 30}} })
 }
 
 // trusts is a browser that Mina trusts, a day later: nobody is signed in any more.

@@ -17,6 +17,7 @@ type commands struct {
 	Client  clientCommands `cmd:"" help:"Register applications. Works while the server runs."`
 	API     apiCommands    `cmd:"" name:"api" help:"Register APIs that take access tokens. Works while the server runs."`
 	User    userCommands   `cmd:"" help:"Register people. Works while the server runs."`
+	Policy  policyCommands `cmd:"" help:"Say why somebody is asked for a second factor, or is not."`
 	Audit   auditCommands  `cmd:"" help:"Look at what happened. Works while the server runs."`
 	Key     keyCommands    `cmd:"" help:"Signing keys and the master key: list, rotate, reseal."`
 	Health  healthCmd      `cmd:"" help:"Exit with 0 if the server on this machine is ready, for containers."`

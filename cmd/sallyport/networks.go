@@ -58,7 +58,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	case p != p.Masked():
 		return p, fmt.Errorf("%s is no network: is it %s or %s?", p, p.Masked(), p.Addr())
 	case p.Bits() == 0:
-		return p, fmt.Errorf("%s is everybody, and anybody could then say to be anybody", p)
+		return p, fmt.Errorf("%s is everybody", p)
 	}
 	return p, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
@@ -36,7 +37,7 @@ type settings struct {
 	KeyFile              string        `yaml:"key_file" help:"The master key, which seals what the database keeps. Mode 0600. Without it the database is worth nothing, so keep a copy, elsewhere than the database's."`
 	TLSCertificateFile   string        `yaml:"tls_certificate_file" help:"A certificate with its chain, PEM, to speak TLS without a proxy. Read again when the file changes."`
 	TLSKeyFile           string        `yaml:"tls_key_file" help:"The certificate's private key, PEM."`
-	SecondFactor         string        `yaml:"second_factor" help:"\"required\" at every sign-in, or \"optional\": the clients decide."`
+	Policy               rules         `yaml:"policy" help:"Who must prove what: a list of rules, of which the first that applies decides. Without one, two factors are required of everyone. See policy.md."`
 	SessionIdle          time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
 	SessionTTL           time.Duration `yaml:"session_ttl" help:"Ends every session."`
 	KeyRotation          time.Duration `yaml:"key_rotation" help:"How long a signing key signs before the next one does: at least 96h, or negative for never. The next key is published two days before."`
@@ -51,8 +52,7 @@ func defaultSettings() settings {
 	return settings{
 		Listen: "127.0.0.1:9000", PrivateListen: "127.0.0.1:9001",
 		Database: "sallyport.db", KeyFile: "master.key",
-		SecondFactor: string(sallyport.SecondFactorRequired),
-		SessionIdle:  time.Hour, SessionTTL: 24 * time.Hour, KeyRotation: keys.DefaultPeriod, AuditKeep: sallyport.DefaultAuditKeep,
+		SessionIdle: time.Hour, SessionTTL: 24 * time.Hour, KeyRotation: keys.DefaultPeriod, AuditKeep: sallyport.DefaultAuditKeep,
 		DrainTimeout: 20 * time.Second,
 	}
 }
@@ -139,6 +139,14 @@ func kindWord(goType string) string {
 		return "true or false"
 	case "main.networks":
 		return "list of addresses and networks"
+	case "main.rules", "[]main.ruleSetting":
+		return "list of rules"
+	case "main.ruleSetting":
+		return "rule"
+	case "[]string":
+		return "list of words"
+	case "int":
+		return "number"
 	case "main.settings":
 		return "set of keys and values"
 	}
@@ -204,9 +212,10 @@ func (s *settings) checkTLS() error {
 func (s *settings) tls() bool { return s.TLSCertificateFile != "" }
 
 func (s *settings) checkSessions() error {
-	switch second := sallyport.SecondFactor(s.SecondFactor); {
-	case second != sallyport.SecondFactorRequired && second != sallyport.SecondFactorOptional:
-		return fmt.Errorf("second_factor is %q, and must be required or optional", s.SecondFactor)
+	if err := policy.Check(s.Policy.policy()); err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
+	switch {
 	case s.SessionIdle <= 0 || s.SessionTTL <= 0 || s.DrainTimeout <= 0:
 		return errors.New("session_idle, session_ttl and drain_timeout must be more than 0")
 	case s.AuditKeep < 0 || s.AuditKeep > 0 && s.AuditKeep < 24*time.Hour:
@@ -290,7 +299,9 @@ func (f field) set(text string) error {
 	case *networks:
 		return v.set(strings.Split(strings.Trim(text, "[] "), ","))
 	}
-	if err := yaml.Unmarshal([]byte(text), f.value.Addr().Interface()); err != nil {
+	d := yaml.NewDecoder(strings.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(f.value.Addr().Interface()); err != nil {
 		return plainYAML(err)
 	}
 	return nil
@@ -314,6 +325,8 @@ func (f field) text() string {
 	case time.Duration:
 		return plainDuration(v)
 	case networks:
+		return v.String()
+	case rules:
 		return v.String()
 	default:
 		return fmt.Sprint(v)

@@ -46,7 +46,11 @@ func TestSettingsErrorsAreForTheOperator(t *testing.T) {
 		{"one address twice", "issuer: https://a.example\nprivate_listen: 127.0.0.1:9000\n", "private_listen must not be"},
 		{"half a certificate", "issuer: https://a.example\ntls_key_file: k.pem\n", "go together"},
 		{"certificate for http", "issuer: http://localhost\ntls_key_file: k.pem\ntls_certificate_file: c.pem\n", "the issuer is https"},
-		{"second factor", "issuer: https://a.example\nsecond_factor: no\n", `second_factor is "no"`},
+		{"a rule's requirement", "issuer: https://a.example\npolicy: [{require: some}]\n", `policy: rule 1: require is "some", and must be`},
+		{"a rule's key", "issuer: https://a.example\npolicy: [{demand: off}]\n", `there is no key "demand"`},
+		{"a rule's networks", "issuer: https://a.example\npolicy: [{networks: [10.0.0.1/8]}]\n", `10.0.0.1/8 is no network`},
+		{"no list of rules", "issuer: https://a.example\npolicy: required\n", "is no list of rules"},
+		{"a rule's age", "issuer: https://a.example\npolicy: [{max_age: soon}]\n", "is no duration"},
 		{"no time", "issuer: https://a.example\nsession_ttl: -1h\n", "must be more than 0"},
 		{"keys that rotate too often", "issuer: https://a.example\nkey_rotation: 24h\n", "key_rotation must be at least 96h, or negative for never"},
 		{"keys that rotate at once", "issuer: https://a.example\nkey_rotation: 0s\n", "key_rotation must be at least 96h"},
@@ -124,6 +128,29 @@ func TestCommentedSettingsAreTheSettings(t *testing.T) {
 	uncommented := strings.NewReplacer("# listen: ", "listen: ", "# database: ", "database: ").Replace(text)
 	if got, _, err = parseSettings([]byte(uncommented), environment()); err != nil || !reflect.DeepEqual(got, s) {
 		t.Errorf("with defaults written out: got %+v %v, want %+v", got, err, s)
+	}
+}
+
+// TestRulesOfTheDocs: the example of docs/operate/policy.md is one.
+func TestRulesOfTheDocs(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/operate/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	s, _, err := parseSettings([]byte("issuer: https://id.example.com\n"+example), func(string) (string, bool) { return "", false })
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil || len(s.Policy) != 4 || s.Policy[3].GraceDays != 14 {
+		t.Errorf("got %v, %v", s.Policy, err)
+	}
+	// What config shows is read again.
+	again, _, err := parseSettings([]byte("issuer: https://id.example.com\npolicy: "+s.Policy.String()+"\n"), func(string) (string, bool) { return "", false })
+	if err != nil || again.Policy.String() != s.Policy.String() {
+		t.Errorf("got %v %v, want %v", again.Policy, err, s.Policy)
 	}
 }
 

@@ -22,6 +22,8 @@ type userCommands struct {
 	Reset   userResetCmd   `cmd:"" help:"End what was issued to one, take password and second factor, and print a link to set them up again."`
 	List    userListCmd    `cmd:"" help:"List everybody."`
 	Show    userShowCmd    `cmd:"" help:"Show one."`
+	Groups  userGroupsCmd  `cmd:"" help:"Put one into groups, which rules of the policy know."`
+	Grace   userGraceCmd   `cmd:"" help:"Move the end of the time in which one may put a second factor off."`
 	Unlock  userUnlockCmd  `cmd:"" help:"Forget the wrong passwords and codes of one, so that the right ones count again at once."`
 	Disable userDisableCmd `cmd:"" help:"Let one sign in no more, and end what was issued."`
 	Enable  userEnableCmd  `cmd:"" help:"Take that back; what ended stays ended."`
@@ -93,8 +95,10 @@ type userView struct {
 	Email          string      `json:"email,omitempty"`
 	EmailVerified  bool        `json:"email_verified"`
 	Locale         string      `json:"locale,omitempty"`
+	Groups         []string    `json:"groups,omitempty"`
 	HasPassword    bool        `json:"has_password"`
 	MayEnroll      bool        `json:"may_enroll"`
+	GraceUntil     *time.Time  `json:"grace_until,omitempty"`
 	Disabled       bool        `json:"disabled"`
 	CreatedAt      time.Time   `json:"created_at"`
 	Authenticators []authView  `json:"authenticators,omitempty"`
@@ -126,6 +130,10 @@ func shownUser(u *store.User, list []store.Authenticator) userView {
 	v := userView{
 		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Locale: u.Locale,
 		HasPassword: u.PasswordHash != "", MayEnroll: u.MayEnroll, Disabled: u.Disabled, CreatedAt: u.CreatedAt,
+	}
+	v.Groups = u.Groups
+	if !u.GraceUntil.IsZero() {
+		v.GraceUntil = &u.GraceUntil
 	}
 	for _, a := range list {
 		shown := authView{ID: a.ID, Kind: string(a.Kind), CreatedAt: a.CreatedAt, CodesLeft: a.CodesLeft, Disabled: a.Disabled}
@@ -239,12 +247,15 @@ func (c *userShowCmd) Run() error {
 func (v userView) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range []struct{ name, value string }{
-		{"login", v.Login}, {"sub", v.ID}, {"name", v.Name}, {"email", v.Email}, {"locale", v.Locale}, {"state", v.state()},
+		{"login", v.Login}, {"sub", v.ID}, {"name", v.Name}, {"email", v.Email}, {"locale", v.Locale}, {"groups", strings.Join(v.Groups, ", ")}, {"state", v.state()},
 		{"password", yesNo(v.HasPassword)}, {"may_enroll", yesNo(v.MayEnroll)}, {"created", v.CreatedAt.Format(time.RFC3339)},
 	} {
 		if line.value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", line.name, line.value)
 		}
+	}
+	if v.GraceUntil != nil {
+		fmt.Fprintf(t, "grace\tuntil %s\n", v.GraceUntil.Format(time.RFC3339))
 	}
 	if in := v.Invitation; in != nil {
 		fmt.Fprintf(t, "invitation\topen until %s, made by %s\n", in.ExpiresAt.Format(time.RFC3339), in.MadeBy)

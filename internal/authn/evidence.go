@@ -30,6 +30,8 @@ type Evidence struct {
 	NotBefore time.Time
 	// OwnProofs: only proofs of Interaction count (prompt=login).
 	OwnProofs bool
+	// Methods are the second factors that count beside a password; nil: all.
+	Methods []store.Method
 	// Valid are the ids of the authenticators that count; nil: all do, because
 	// what was issued ends with its authenticator.
 	Valid map[string]bool
@@ -107,6 +109,8 @@ func (e Evidence) counts(p store.Proof) bool {
 	case e.OwnProofs && p.Interaction != e.Interaction:
 		return false
 	case p.Method == store.MethodRecovery && p.Interaction != e.Interaction:
+		return false
+	case p.Method != store.MethodPassword && e.Methods != nil && !slices.Contains(e.Methods, p.Method):
 		return false
 	case p.Authenticator != "" && e.Valid != nil && !e.Valid[p.Authenticator]:
 		return false

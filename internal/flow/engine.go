@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -61,6 +62,15 @@ type Origin struct {
 	RequestID string
 	UserAgent string // the name that the browser gives itself
 	Device    string // the cookie of a trusted device, "" for none
+}
+
+// address is the zero value if it is none.
+func (o Origin) address() netip.Addr {
+	a, err := netip.ParseAddr(o.Address)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a
 }
 
 // Visit is a user's browser at an interaction: the state and its next step.
@@ -143,7 +153,8 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 		return nil, err
 	}
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: now, Policy: e.Policy, Client: c, Request: &i.Request, APIs: apis, Interaction: i.ID, Progress: i.Progress,
+		Now: now, Policy: e.Policy, Client: c, Request: &i.Request, APIs: apis, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
+		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
 	if v.Step.Name != Done {
 		return nil, fmt.Errorf("flow: finish at step %q", v.Step.Name)
 	}
-	if _, err := e.Policy.Allows(v.Client, v.APIs, v.User, v.Session.UserEpoch, v.Evidence()); err != nil {
+	if _, err := e.Policy.Allows(v.Case(), v.Session.UserEpoch, v.Evidence()); err != nil {
 		return nil, fmt.Errorf("flow: done, but the policy refuses: %w", err)
 	}
 	grant := v.grant()
@@ -52,7 +52,7 @@ func (v *Visit) grant() *store.Grant {
 	return &store.Grant{
 		ID: store.NewID(), ClientID: v.Client.ID, UserID: v.User.ID, UserEpoch: v.Session.UserEpoch,
 		SessionID: v.Session.ID, SID: sid(v.Session.ID, v.Client.ID), Interaction: v.Interaction,
-		Scope: v.Request.Scope, Resources: resources, Offline: oidc.HasScope(v.Request.Scope, oidc.ScopeOfflineAccess),
+		Address: v.Origin.Address, Scope: v.Request.Scope, Resources: resources, Offline: oidc.HasScope(v.Request.Scope, oidc.ScopeOfflineAccess),
 		Proofs: v.Evidence().Counting(), RequestedACR: names,
 		UserInfo: v.Request.Claims.UserInfo, IDToken: v.Request.Claims.IDToken,
 		Nonce: v.Request.Nonce, CreatedAt: v.Now,

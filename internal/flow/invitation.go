@@ -36,7 +36,7 @@ func (e *Engine) Invitation(ctx context.Context, token string) (*Invitation, err
 
 // shortestPassword: it must be longer where it may be all that is asked for.
 func (e *Engine) shortestPassword() int {
-	if e.Policy.Level == oidc.Level1FA {
+	if e.Policy.PasswordMayBeAll() {
 		return authn.ShortestPasswordAlone
 	}
 	return authn.ShortestPassword
@@ -98,7 +98,8 @@ func (v *Visit) Invited() bool { return v.Progress.Invited != nil }
 func (e *Engine) visitInvited(ctx context.Context, i *store.Interaction, o Origin) (*Visit, error) {
 	in := i.Progress.Invited
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: e.Now(), Policy: e.Policy, Client: &oidc.Client{}, Request: &i.Request, Interaction: i.ID, Progress: i.Progress,
+		Now: e.Now(), Policy: e.Policy, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
+		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	u, err := e.Store.User(ctx, in.UserID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -119,7 +120,7 @@ func (e *Engine) visitInvited(ctx context.Context, i *store.Interaction, o Origi
 // proof is not kept. An error that is Expected: the invitation is not open any more,
 // or somebody else has just used it.
 func (e *Engine) RecordInvited(ctx context.Context, v *Visit, n Enrolled, settle store.Settle) error {
-	made, err := e.confirm(ctx, v)
+	made, err := e.confirm(ctx, v, n.Authenticator.Kind)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ package flow
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -23,9 +24,13 @@ type State struct {
 	Request *oidc.AuthorizationRequest
 	// APIs are those that the request names and that are registered.
 	APIs []*oidc.Resource
+	// Address is where the request comes from; zero: unknown.
+	Address netip.Addr
 	// Interaction is its id; "" before one is stored.
 	Interaction string
-	Progress    store.Progress
+	// Began is when it was stored; zero: it is not.
+	Began    time.Time
+	Progress store.Progress
 	// Session is the browser's live session, nil for none; then User is nil too.
 	Session        *store.Session
 	User           *store.User
@@ -38,6 +43,8 @@ type State struct {
 	// User is the invited user, there is no session, and Client and Request are
 	// zero.
 	InvitationOpen bool
+	// NoWebAuthn: this server registers neither passkeys nor security keys.
+	NoWebAuthn bool
 	// Device is the user's live trusted device that the browser is; nil: none.
 	Device *store.TrustedDevice
 	// TrustDeclined: the browser is not to be asked whether to trust it.
@@ -77,6 +84,7 @@ type Step struct {
 // The reasons of refusals that a page explains before the client hears of it.
 const (
 	ReasonNoSecondFactor = "no_second_factor"
+	ReasonOtherFactor    = "other_factor" // there is one, and the policy wants another
 	ReasonDisabled       = "disabled"
 	ReasonInvitation     = "invitation" // used, ended or replaced; no client hears of it
 )
@@ -148,7 +156,7 @@ func nextInvited(s State) Step {
 		return Step{Name: SaveCodes}
 	case in.Spent:
 		return Step{Name: Welcome}
-	case s.InvitationOpen && in.NewHash != "" && in.OldHash == s.User.PasswordHash:
+	case s.InvitationOpen && in.NewHash != "" && in.OldHash == s.User.PasswordHash && len(s.FirstKinds()) > 0:
 		return Step{Name: Enroll}
 	}
 	return refuse(Step{Reason: ReasonInvitation}, oidc.AccessDenied, "the invitation is not open")
@@ -157,8 +165,8 @@ func nextInvited(s State) Step {
 // untilStrong answers whether the evidence reaches what the request demands,
 // and the step that leads there if not.
 func (s State) untilStrong(step Step) (Step, bool) {
-	reach := authn.Reach(s.User, s.Authenticators, s.Session.Proofs)
-	demand := s.Policy.Demand(s.Client, s.APIs, s.Request, reach)
+	reach := s.reach()
+	demand := s.Policy.Demand(s.Case(), s.Request, reach)
 	switch {
 	case demand.Impossible:
 		return refuse(step, oidc.UnmetAuthentication, "none of the requested authentication contexts can be performed"), false
@@ -168,20 +176,39 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		return step, true
 	case reach >= demand.Level:
 		return s.missingFactor(step, demand.Level), false
+	case demand.MayEnroll && s.mayEnroll() && s.putOff():
+		return step, true
 	case demand.MayEnroll && s.mayEnroll() && demand.Level <= enrollReach:
 		return s.enrollStep(step), false
 	case demand.Essential:
 		return refuse(step, oidc.UnmetAuthentication, "the account cannot reach the requested authentication context"), false
 	}
 	step.Reason = ReasonNoSecondFactor
-	return refuse(step, oidc.AccessDenied, "a second factor is required and the account has none"), false
+	if slices.ContainsFunc(s.Authenticators, authn.Usable) {
+		step.Reason = ReasonOtherFactor
+	}
+	return refuse(step, oidc.AccessDenied, "a second factor is required and the account has none that suffices"), false
 }
+
+// Case is what the policy decides about.
+func (s State) Case() policy.Case {
+	return policy.Case{Client: s.Client, APIs: s.APIs, User: s.User, Address: s.Address, Now: s.Now}
+}
+
+// counted are the authenticators that the rule lets count.
+func (s State) counted() []store.Authenticator {
+	rule := s.Policy.Rule(s.Case())
+	return slices.DeleteFunc(slices.Clone(s.Authenticators), func(a store.Authenticator) bool { return !rule.Counts(a.Kind) })
+}
+
+// reach is the level that the account can prove under the rule.
+func (s State) reach() oidc.Level { return authn.Reach(s.User, s.counted(), s.Session.Proofs) }
 
 // missingFactor is the step of the factor that is still to be proven: the second
 // one if with it, now, the level is reached; else the password first, which may
 // be too old to count.
 func (s State) missingFactor(step Step, level oidc.Level) Step {
-	for _, a := range s.Authenticators {
+	for _, a := range s.counted() {
 		if authn.Usable(a) && s.levelWith(store.Method(a.Kind), a.ID) >= level {
 			step.Factors = append(step.Factors, a)
 		}
@@ -214,6 +241,16 @@ func (s State) levelWith(m store.Method, authenticator string) oidc.Level {
 	return authn.Judge(with).Level
 }
 
+// levelWithNew is the level that the evidence has with a first authenticator, bound
+// now.
+func (s State) levelWithNew() oidc.Level {
+	with := s.Evidence()
+	with.Proofs = append(slices.Clip(with.Proofs), store.Proof{
+		Method: store.Method(s.FirstKinds()[0]), At: s.Now, UserID: s.User.ID, Interaction: s.Interaction, Bound: true,
+	})
+	return authn.Judge(with).Level
+}
+
 // enrollReach is the level that the first enrolment lifts its session to, whatever
 // is enrolled: only the password stands for the user there.
 const enrollReach = oidc.Level2FA
@@ -221,7 +258,16 @@ const enrollReach = oidc.Level2FA
 // mayEnroll: enrolling a first authenticator is a right that is stored, not the
 // absence of authenticators. Disabled ones still exist.
 func (s State) mayEnroll() bool {
-	return s.User.MayEnroll && len(s.Authenticators) == 0
+	return s.User.MayEnroll && len(s.Authenticators) == 0 && len(s.FirstKinds()) > 0
+}
+
+// FirstKinds are the kinds of authenticators of which a first one may be, what
+// protects best first.
+func (s State) FirstKinds() []store.AuthenticatorKind {
+	rule := s.Policy.Rule(s.Case())
+	return slices.DeleteFunc([]store.AuthenticatorKind{store.KindWebAuthn, store.KindTOTP}, func(k store.AuthenticatorKind) bool {
+		return !rule.Counts(k) || k == store.KindWebAuthn && s.NoWebAuthn
+	})
 }
 
 // enrollStep asks for all that the account can prove, in this interaction,
@@ -229,7 +275,7 @@ func (s State) mayEnroll() bool {
 func (s State) enrollStep(step Step) Step {
 	own := s
 	own.Progress.OwnProofs = true
-	if s.Interaction == "" || own.levelWith(store.MethodTOTP, "") < enrollReach {
+	if s.Interaction == "" || own.levelWithNew() < enrollReach {
 		return step.named(Login)
 	}
 	return step.named(Enroll)
@@ -242,11 +288,29 @@ func (s State) Evidence() authn.Evidence {
 		Proofs:      s.Session.Proofs,
 		At:          s.Now,
 		Interaction: s.Interaction,
-		NotBefore:   s.Progress.NotBefore,
+		NotBefore:   s.notBefore(),
 		OwnProofs:   s.Progress.OwnProofs,
+		Methods:     s.Policy.Rule(s.Case()).SecondMethods(),
 		Valid:       authn.ValidIDs(s.Authenticators),
 		Device:      s.grantedDevice(),
 	}
+}
+
+// notBefore is the instant before which proofs do not count: the request's, or the
+// rule's, which stands still while the user answers.
+func (s State) notBefore() time.Time {
+	age := s.Policy.Rule(s.Case()).MaxAge
+	if age == 0 {
+		return s.Progress.NotBefore
+	}
+	began := s.Began
+	if began.IsZero() {
+		began = s.Now
+	}
+	if rule := began.Add(-age); rule.After(s.Progress.NotBefore) {
+		return rule
+	}
+	return s.Progress.NotBefore
 }
 
 // otherPersonExpected: the request names a subject, and it is not the session's.

@@ -188,21 +188,81 @@ func TestNext(t *testing.T) {
 		}, flow.Done, ""},
 		"voluntary 2fa where 1fa would do, enrolled": {func() flow.State {
 			s := signedIn(base(), password)
-			s.Policy.Level = oidc.Level1FA
+			s.Policy = oneFactor
 			s.Authenticators = []store.Authenticator{totp()}
 			s.Request.ACRValues = []string{oidc.ACR2FA}
 			return s
 		}, flow.SecondFactor, ""},
 		"voluntary 2fa never enrols": {func() flow.State {
 			s := signedIn(base(), password)
-			s.Policy.Level = oidc.Level1FA
+			s.Policy = oneFactor
 			s.User.MayEnroll = true
 			s.Request.ACRValues = []string{oidc.ACR2FA}
 			return s
 		}, flow.Done, ""},
+		"optional, and there is a factor": {func() flow.State {
+			s := signedIn(base(), password)
+			s.Policy = ruled(policy.Rule{Require: policy.Optional})
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.SecondFactor, ""},
+		"optional, and there is none": {func() flow.State {
+			s := signedIn(base(), password)
+			s.Policy, s.User.MayEnroll = ruled(policy.Rule{Require: policy.Optional}), true
+			return s
+		}, flow.Done, ""},
+		"a factor that the rule does not know": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Policy, s.User.MayEnroll = ruled(policy.Rule{Methods: []string{"webauthn"}}), true
+			s.Authenticators = []store.Authenticator{totp()}
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
+		"a password older than the rule's age": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Policy = ruled(policy.Rule{MaxAge: time.Minute})
+			s.Authenticators = []store.Authenticator{totp()}
+			for i := range s.Session.Proofs {
+				s.Session.Proofs[i].At = noon.Add(-2 * time.Minute)
+			}
+			return s
+		}, flow.Login, ""},
+		"a password of the rule's age when it began": {func() flow.State {
+			s := signedIn(base(), password, code)
+			s.Policy, s.Began = ruled(policy.Rule{MaxAge: time.Minute}), noon.Add(-time.Minute)
+			s.Authenticators = []store.Authenticator{totp()}
+			for i := range s.Session.Proofs {
+				s.Session.Proofs[i].At = noon.Add(-2 * time.Minute)
+			}
+			return s
+		}, flow.Done, ""},
+		"put off":                         {func() flow.State { return graced(noon.Add(time.Hour), "u") }, flow.Done, ""},
+		"put off by somebody else":        {func() flow.State { return graced(noon.Add(time.Hour), "v") }, flow.Enroll, ""},
+		"put off before, and asked again": {func() flow.State { return graced(noon.Add(time.Hour), "") }, flow.Enroll, ""},
+		"put off too long":                {func() flow.State { return graced(noon, "u") }, flow.Enroll, ""},
+		"put off, and it never began":     {func() flow.State { return graced(time.Time{}, "u") }, flow.Enroll, ""},
+		"put off where a fresh one is asked": {func() flow.State {
+			s := graced(noon.Add(time.Hour), "u")
+			s.Progress.OwnProofs = true
+			return s
+		}, flow.Enroll, ""},
+		"put off where a level is asked for": {func() flow.State {
+			s := graced(noon.Add(time.Hour), "u")
+			s.Request.ACRValues = []string{oidc.ACR1FA}
+			return s
+		}, flow.Enroll, ""},
+		"put off under a floor": {func() flow.State {
+			s := graced(noon.Add(time.Hour), "u")
+			s.Client.MinLevel = oidc.Level2FA
+			return s
+		}, flow.Enroll, ""},
+		"no kind of which a first one may be": {func() flow.State {
+			s := graced(noon.Add(time.Hour), "")
+			s.Policy, s.NoWebAuthn = ruled(policy.Rule{Methods: []string{"webauthn"}}), true
+			return s
+		}, flow.Refuse, oidc.AccessDenied},
 		"the client's floor stands under a lax policy": {func() flow.State {
 			s := signedIn(base(), password)
-			s.Policy.Level, s.Client.MinLevel = oidc.Level1FA, oidc.Level2FA
+			s.Policy, s.Client.MinLevel = oneFactor, oidc.Level2FA
 			s.Authenticators = []store.Authenticator{totp()}
 			return s
 		}, flow.SecondFactor, ""},
@@ -310,7 +370,7 @@ func TestNext(t *testing.T) {
 		}, flow.Refuse, oidc.InvalidTarget},
 		"an API's floor where one factor would do": {func() flow.State {
 			s := forAPI(signedIn(base(), password), oidc.Level2FA)
-			s.Policy.Level = oidc.Level1FA
+			s.Policy = oneFactor
 			s.Authenticators = []store.Authenticator{totp()}
 			return s
 		}, flow.SecondFactor, ""},
@@ -379,10 +439,29 @@ func TestRule25ConsentIsPerAPI(t *testing.T) {
 	}
 }
 
+func ruled(r policy.Rule) policy.Policy { return policy.Policy{Rules: []policy.Rule{r}} }
+
+var oneFactor = ruled(policy.Rule{Require: policy.Off})
+
+// graced is a user who has signed in with a password, and put the second factor off.
+func graced(until time.Time, by string) flow.State {
+	s := signedIn(base(), store.MethodPassword)
+	s.Policy, s.User.MayEnroll, s.User.GraceUntil, s.Progress.LaterBy = ruled(policy.Rule{GraceDays: 7}), true, until, by
+	return s
+}
+
 // draw makes any state, the impossible ones too.
 func draw(t *rapid.T) flow.State {
 	s := base()
-	s.Policy.Level = oidc.Level(rapid.IntRange(0, 4).Draw(t, "policy"))
+	s.Policy.Rules = []policy.Rule{{Clients: []string{"another"}, Require: policy.Off}, {
+		Require:           rapid.SampledFrom([]policy.Requirement{"", policy.Off, policy.Optional, policy.Required, policy.PhishingResistant, policy.HardwareBound}).Draw(t, "require"),
+		Methods:           rapid.SampledFrom([][]string{nil, nil, {"webauthn"}, {"totp"}, {"totp", "recovery"}}).Draw(t, "methods"),
+		MaxAge:            rapid.SampledFrom([]time.Duration{0, 0, 2 * time.Hour}).Draw(t, "rule's age"),
+		TrustedDeviceDays: rapid.SampledFrom([]int{0, 30}).Draw(t, "trust days"),
+		GraceDays:         rapid.SampledFrom([]int{0, 7}).Draw(t, "grace days"),
+	}}
+	s.NoWebAuthn = rapid.IntRange(0, 3).Draw(t, "no webauthn") == 0
+	s.Progress.LaterBy = rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, "later by")
 	s.Client.MinLevel = oidc.Level(rapid.IntRange(0, 4).Draw(t, "floor"))
 	if rapid.Bool().Draw(t, "for an API") {
 		s = forAPI(s, oidc.Level(rapid.IntRange(0, 4).Draw(t, "API's floor")))
@@ -390,7 +469,6 @@ func draw(t *rapid.T) flow.State {
 			s.APIs = nil
 		}
 	}
-	s.Policy.TrustedDeviceDays = rapid.SampledFrom([]int{0, 30}).Draw(t, "trust days")
 	s.TrustDeclined = rapid.Bool().Draw(t, "trust declined")
 	s.Progress.TrustBy = rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, "trust by")
 	if rapid.Bool().Draw(t, "device") {
@@ -422,6 +500,7 @@ func draw(t *rapid.T) flow.State {
 	s = signedIn(s)
 	s.User.Disabled = rapid.IntRange(0, 9).Draw(t, "disabled") == 0
 	s.User.MayEnroll = rapid.Bool().Draw(t, "may enrol")
+	s.User.GraceUntil = rapid.SampledFrom([]time.Time{{}, noon.Add(-time.Second), noon.Add(time.Hour)}).Draw(t, "grace until")
 	for _, kind := range []store.AuthenticatorKind{store.KindTOTP, store.KindRecovery, store.KindWebAuthn} {
 		if rapid.Bool().Draw(t, "has "+string(kind)) {
 			s.Authenticators = append(s.Authenticators, store.Authenticator{ID: string(kind), UserID: "u", Kind: kind, Disabled: rapid.IntRange(0, 3).Draw(t, "off") == 0, CodesLeft: rapid.IntRange(0, 2).Draw(t, "left")})
@@ -451,18 +530,15 @@ func TestNextNeverDoneForLess(t *testing.T) {
 		if s.Progress.Invited != nil {
 			t.Fatalf("an invitation signs in: %+v", s)
 		}
-		reached := authn.Judge(s.Evidence()).Level
-		required := max(s.Client.MinLevel, s.Policy.Level)
-		if s.Policy.Level == 0 {
-			required = max(s.Client.MinLevel, oidc.Level2FA)
-		}
+		reached := worth(s)
+		required := max(s.Client.MinLevel, ruleLevel(s.Policy.Rules[1]))
 		for _, api := range s.APIs {
 			required = max(required, api.MinLevel)
 		}
 		if len(s.APIs) < len(s.Request.Resources) {
 			t.Fatalf("done for an API that is gone: %+v", s)
 		}
-		if reached < required && !trustMayDo(s, required, reached) {
+		if reached < required && !trustMayDo(s, required, reached) && !graceMayDo(s, reached) {
 			t.Fatalf("done at %v, required %v: %+v", reached, required, s)
 		}
 		names, essential := s.Request.RequestedACR()
@@ -475,13 +551,60 @@ func TestNextNeverDoneForLess(t *testing.T) {
 	})
 }
 
+// worth says again, in words of its own, what the session is worth under the rule.
+func worth(s flow.State) oidc.Level {
+	rule, e := s.Policy.Rules[1], s.Evidence()
+	e.Methods, e.NotBefore = nil, s.Progress.NotBefore
+	e.Proofs = slices.DeleteFunc(slices.Clone(s.Session.Proofs), func(p store.Proof) bool {
+		foreign := p.Method != store.MethodPassword && rule.Methods != nil && !slices.Contains(rule.Methods, string(p.Method))
+		return foreign || rule.MaxAge > 0 && s.Now.Sub(p.At) > rule.MaxAge
+	})
+	return authn.Judge(e).Level
+}
+
+func ruleLevel(r policy.Rule) oidc.Level {
+	return map[policy.Requirement]oidc.Level{"": 2, policy.Off: 1, policy.Optional: 1, policy.Required: 2, policy.PhishingResistant: 3, policy.HardwareBound: 4}[r.Require]
+}
+
+// graceMayDo says again when a first second factor may be put off.
+func graceMayDo(s flow.State, reached oidc.Level) bool {
+	names, _ := s.Request.RequestedACR()
+	_, acr := s.Request.Claims.IDToken["acr"]
+	switch {
+	case s.Policy.Rules[1].GraceDays == 0, reached < oidc.Level1FA, s.Progress.LaterBy != "u", !s.User.MayEnroll, len(s.Authenticators) > 0:
+		return false
+	case len(names) > 0, acr, s.Progress.OwnProofs, !s.Progress.NotBefore.IsZero(), s.Client.MinLevel > oidc.Level1FA:
+		return false
+	case slices.ContainsFunc(s.APIs, func(a *oidc.Resource) bool { return a.MinLevel > oidc.Level1FA }):
+		return false
+	}
+	return s.User.GraceUntil.After(s.Now)
+}
+
+// TestOptionalAsksWhoHasOne: under an optional rule no state reaches Done with one
+// factor where the account can prove two.
+func TestOptionalAsksWhoHasOne(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := draw(t)
+		s.Policy.Rules[1].Require, s.Device = policy.Optional, nil
+		if flow.Next(s).Name != flow.Done {
+			return
+		}
+		counted := slices.DeleteFunc(slices.Clone(s.Authenticators), func(a store.Authenticator) bool { return !s.Policy.Rules[1].Counts(a.Kind) })
+		if reach := authn.Reach(s.User, counted, s.Session.Proofs); reach >= oidc.Level2FA && worth(s) < oidc.Level2FA {
+			t.Fatalf("done at %v, the account reaches %v: %+v", worth(s), reach, s)
+		}
+	})
+}
+
 // trustMayDo says again, in words of its own, when a trusted device stands for the
 // second factor.
 func trustMayDo(s flow.State, required, reached oidc.Level) bool {
 	names, _ := s.Request.RequestedACR()
 	_, acr := s.Request.Claims.IDToken["acr"]
 	switch {
-	case s.Device == nil, s.Policy.TrustedDeviceDays == 0, reached < oidc.Level1FA:
+	case s.Device == nil, s.Policy.Rules[1].TrustedDeviceDays == 0, reached < oidc.Level1FA:
 		return false
 	case len(names) > 0, acr, s.Progress.OwnProofs, !s.Progress.NotBefore.IsZero():
 		return false
@@ -528,7 +651,7 @@ func TestRule22TrustIsAskedAfterTwoFactorsHere(t *testing.T) {
 		switch {
 		case authn.Judge(own).Level < oidc.Level2FA:
 			t.Fatalf("asked at %+v", authn.Judge(own))
-		case s.Policy.TrustedDeviceDays == 0, s.TrustDeclined, s.Progress.TrustBy == "u", s.Client.MinLevel > oidc.Level1FA, len(names) > 0:
+		case s.Policy.Rules[1].TrustedDeviceDays == 0, s.TrustDeclined, s.Progress.TrustBy == "u", s.Client.MinLevel > oidc.Level1FA, len(names) > 0:
 			t.Fatalf("asked where it is not to be: %+v", s)
 		}
 	})
@@ -612,7 +735,11 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 			s.Progress.Invited, s.InvitationOpen, s.Progress.Codes = &spent, false, []byte("sealed")
 			return s
 		}
-		a := rapid.SampledFrom([]store.Authenticator{totp(), passkey()}).Draw(t, "enrols")
+		if s.MayPutOff() && rapid.Bool().Draw(t, "puts it off") {
+			s.User.GraceUntil, s.Progress.LaterBy = s.PutOffUntil(), "u"
+			return s
+		}
+		a := map[store.AuthenticatorKind]store.Authenticator{store.KindTOTP: totp(), store.KindWebAuthn: passkey()}[rapid.SampledFrom(s.FirstKinds()).Draw(t, "enrols")]
 		p := proof(store.Method(a.Kind), "i")
 		p.Bound = a.Kind == store.KindWebAuthn
 		s.Authenticators, s.User.MayEnroll = []store.Authenticator{a}, false

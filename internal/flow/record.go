@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
@@ -105,7 +106,7 @@ func enrolled(n Enrolled) string {
 // makes the recovery codes that the next page shows. store.ErrUsed: the right is
 // gone. store.ErrExists: somebody has the credential.
 func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, n Enrolled) (Cookie, error) {
-	made, err := e.confirm(ctx, v)
+	made, err := e.confirm(ctx, v, n.Authenticator.Kind)
 	if err != nil {
 		return "", err
 	}
@@ -124,9 +125,12 @@ type confirmed struct {
 	interaction store.Interaction
 }
 
-func (e *Engine) confirm(ctx context.Context, v *Visit) (c confirmed, err error) {
+func (e *Engine) confirm(ctx context.Context, v *Visit, kind store.AuthenticatorKind) (c confirmed, err error) {
 	if v.Step.Name != Enroll {
 		return c, fmt.Errorf("flow: enrolment at step %q", v.Step.Name)
+	}
+	if !slices.Contains(v.FirstKinds(), kind) {
+		return c, fmt.Errorf("flow: the policy wants no %s: %w", kind, store.ErrStale)
 	}
 	var codes []string
 	if codes, c.recovery, c.codeHashes, err = e.Hasher.NewRecoverySet(ctx, v.User.ID, v.Now); err != nil {
@@ -192,7 +196,7 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 	v.Session, v.interaction.SessionID = nil, ""
 	v.Progress.Ceremony = nil
 	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.Codes, v.Progress.CodesOf = nil, "", nil, ""
-	v.Progress.TrustBy = ""
+	v.Progress.TrustBy, v.Progress.LaterBy = "", ""
 	if err := e.update(ctx, v); err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (s State) plain() bool {
 // trusted: no second factor is asked for in this browser. It is skipped, not proven:
 // the evidence stays what it is.
 func (s State) trusted() bool {
-	return s.plain() && s.Policy.Trusts(s.Client, s.APIs, s.Evidence())
+	return s.plain() && s.Policy.Trusts(s.Case(), s.Evidence())
 }
 
 // grantedDevice is the live trusted device as evidence has it.
@@ -57,10 +57,10 @@ func (s State) grantedDevice() *store.GrantedDevice {
 // asksForTrust: the user has just proven all that is asked for, here, could be
 // spared it in this browser, and has not been asked.
 func (s State) asksForTrust() bool {
-	if s.Interaction == "" || s.Device != nil || s.TrustDeclined || s.Progress.TrustBy == s.User.ID || !s.plain() || !s.Policy.TrustsDevices(s.Client, s.APIs) {
+	if s.Interaction == "" || s.Device != nil || s.TrustDeclined || s.Progress.TrustBy == s.User.ID || !s.plain() || !s.Policy.TrustsDevices(s.Case()) {
 		return false
 	}
-	required := s.Policy.Required(s.Client, s.APIs)
+	required := s.Policy.Demand(s.Case(), s.Request, s.reach()).Level
 	return required >= oidc.Level2FA && s.trustLevel() >= required
 }
 
@@ -78,7 +78,7 @@ func (s State) trustLevel() oidc.Level {
 func (e *Engine) fillDevice(ctx context.Context, v *Visit) error {
 	v.TrustDeclined = v.Origin.Device == declinedTrust
 	id, secret, ok := strings.Cut(v.Origin.Device, ".")
-	if !ok || !v.plain() || !v.Policy.TrustsDevices(v.Client, v.APIs) {
+	if !ok || !v.plain() || !v.Policy.TrustsDevices(v.Case()) {
 		return nil
 	}
 	d, err := e.Store.TrustedDevice(ctx, id, store.HashSecret(secret), v.Now, deviceGrace)
@@ -101,7 +101,7 @@ func (e *Engine) RecordTrust(ctx context.Context, v *Visit, yes bool) (DeviceCoo
 		return DeviceCookie{}, fmt.Errorf("flow: trust at step %q", v.Step.Name)
 	}
 	v.Progress.TrustBy = v.User.ID
-	lasts := v.Policy.TrustFor()
+	lasts := v.Policy.TrustFor(v.Case())
 	if !yes {
 		return e.declineTrust(ctx, v, lasts)
 	}
@@ -153,7 +153,7 @@ func agent(name string) string {
 func (e *Engine) relyOnDevice(v *Visit, f *store.Finish) DeviceCookie {
 	alone := v.Evidence()
 	alone.Device = nil
-	if _, err := e.Policy.Allows(v.Client, v.APIs, v.User, v.Session.UserEpoch, alone); err == nil {
+	if _, err := e.Policy.Allows(v.Case(), v.Session.UserEpoch, alone); err == nil {
 		return DeviceCookie{}
 	}
 	_, presented, _ := strings.Cut(v.Origin.Device, ".")

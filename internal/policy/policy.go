@@ -5,22 +5,36 @@ package policy
 
 import (
 	"errors"
+	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
-// Policy is the operator's rule for everyone.
+// Policy is the operator's rules. The zero value requires two factors of everyone.
 type Policy struct {
-	// Level is what every sign-in must reach. The zero value is level 2: a second
-	// factor is required unless the operator says otherwise.
-	Level oidc.Level
+	// Rules are tried in order; the first that applies decides, and none of them may
+	// go below the floor of a client or an API.
+	Rules []Rule
 	// ACR are further names of levels. The zero value knows the native ones.
 	ACR oidc.ACRNames
-	// TrustedDeviceDays is for how many days a user may trust a browser, which then
-	// stands for the second factor where no floor is above one. 0: nobody may.
-	TrustedDeviceDays int
+}
+
+// Case is what a decision is about: who wants what, from where, when.
+type Case struct {
+	Client *oidc.Client
+	// APIs are those that tokens are wanted for; none: this server itself.
+	APIs []*oidc.Resource
+	// User is nil while nobody is known: rules for groups do not apply then.
+	User *store.User
+	// Address is where the sign-in comes, or came, from. Of the zero value no network
+	// knows anything.
+	Address netip.Addr
+	// Now is the moment, for what lasts until one.
+	Now time.Time
 }
 
 // The reasons for which a token is refused.
@@ -31,37 +45,53 @@ var (
 	ErrClient   = errors.New("policy: the client is disabled")
 )
 
-// Required is the level that a client's users must reach: the operator's rule, and
-// the floors under it, the client's and those of the APIs that it wants tokens for.
-func (p Policy) Required(c *oidc.Client, apis []*oidc.Resource) oidc.Level {
-	level := p.Level
-	if level == oidc.LevelNone {
-		level = oidc.Level2FA
+// Floor is the level under which nothing goes, whatever a rule says: the client's
+// own, and those of the APIs.
+func (c Case) Floor() oidc.Level {
+	floor := c.Client.MinLevel
+	for _, api := range c.APIs {
+		floor = max(floor, api.MinLevel)
 	}
-	level = max(level, c.MinLevel)
-	for _, api := range apis {
-		level = max(level, api.MinLevel)
-	}
-	return level
+	return floor
+}
+
+// Required is the level that must be reached: the rule's, and the floor under it.
+func (p Policy) Required(c Case) oidc.Level {
+	return max(p.Rule(c).level(), c.Floor())
 }
 
 // Allows is the gate of every token for a user: the client and the user are
-// active, and the evidence reaches today's requirement, for these APIs (none: this
-// server itself), or has a trusted device that stands for what is missing. It returns what the evidence is worth. epoch is the user's epoch when the evidence was taken.
-func (p Policy) Allows(c *oidc.Client, apis []*oidc.Resource, u *store.User, epoch int64, e authn.Evidence) (authn.Result, error) {
+// active, and the evidence reaches today's requirement, has a trusted device that
+// stands for what is missing, or the user's grace runs. Methods that the rule does
+// not know do not count. It returns what the evidence is worth. epoch is the user's
+// epoch when the evidence was taken.
+func (p Policy) Allows(c Case, epoch int64, e authn.Evidence) (authn.Result, error) {
+	e.Methods = p.Rule(c).SecondMethods()
 	result := authn.Judge(e)
 	switch {
-	case c.Disabled:
+	case c.Client.Disabled:
 		return result, ErrClient
-	case u.Disabled:
+	case c.User.Disabled:
 		return result, ErrDisabled
-	case u.Epoch != epoch || u.ID != e.UserID:
+	case c.User.Epoch != epoch || c.User.ID != e.UserID:
 		return result, ErrRevoked
-	case result.Level < p.Required(c, apis) && !p.Trusts(c, apis, e):
+	case result.Level < p.Required(c) && !p.Trusts(c, e) && !(p.Graces(c) && result.Level >= oidc.Level1FA):
 		return result, ErrTooWeak
 	}
 	return result, nil
 }
+
+// MayGrace reports whether the user may put the first factor off: the rule gives
+// grace, no floor is above one factor, there is the right to enrol, and the grace has
+// not begun or runs.
+func (p Policy) MayGrace(c Case) bool {
+	return p.Rule(c).GraceDays > 0 && c.Floor() <= oidc.Level1FA && c.User.MayEnroll &&
+		(c.User.GraceUntil.IsZero() || c.User.GraceUntil.After(c.Now))
+}
+
+// Graces reports whether the user's grace runs here. The evidence is worth no more by
+// it.
+func (p Policy) Graces(c Case) bool { return p.MayGrace(c) && !c.User.GraceUntil.IsZero() }
 
 // Demand is what one authorization request needs.
 type Demand struct {
@@ -75,22 +105,25 @@ type Demand struct {
 	Impossible bool
 }
 
-// Demand derives what a request for these APIs needs of a user whose account
-// reaches reach.
+// Demand derives what a request needs of a user whose account reaches reach.
 //
 // An essential acr (or a client that makes all of its acr_values essential) must
 // be met: the least of the listed levels, at least the client's requirement.
 // Voluntary acr_values aim for the highest listed level that the account
 // already reaches, and never ask to enrol for it (OpenID Connect Core §5.5.1.1).
-func (p Policy) Demand(c *oidc.Client, apis []*oidc.Resource, r *oidc.AuthorizationRequest, reach oidc.Level) Demand {
-	required := p.Required(c, apis)
+// A rule that makes the second factor optional asks who has one.
+func (p Policy) Demand(c Case, r *oidc.AuthorizationRequest, reach oidc.Level) Demand {
+	required := p.Required(c)
+	if p.Rule(c).Require == Optional && reach >= oidc.Level2FA {
+		required = max(required, oidc.Level2FA)
+	}
 	names, essential := r.RequestedACR()
 	levels := p.levels(names)
-	if len(names) > 0 && (essential || c.EssentialACR) {
+	if len(names) > 0 && (essential || c.Client.EssentialACR) {
 		if len(levels) == 0 {
 			return Demand{Level: required, Essential: true, Impossible: true}
 		}
-		return Demand{Level: max(required, least(levels)), MayEnroll: true, Essential: true}
+		return Demand{Level: max(required, slices.Min(levels)), MayEnroll: true, Essential: true}
 	}
 	d := Demand{Level: required, MayEnroll: true}
 	for _, l := range levels {
@@ -109,12 +142,4 @@ func (p Policy) levels(names []string) []oidc.Level {
 		}
 	}
 	return levels
-}
-
-func least(levels []oidc.Level) oidc.Level {
-	lowest := levels[0]
-	for _, l := range levels[1:] {
-		lowest = min(lowest, l)
-	}
-	return lowest
 }

@@ -21,6 +21,8 @@ func evidence(methods ...store.Method) authn.Evidence {
 	return e
 }
 
+func rule(r policy.Rule) policy.Policy { return policy.Policy{Rules: []policy.Rule{r}} }
+
 // TestAllows: the gate of every token, one reason at a time.
 func TestAllows(t *testing.T) {
 	t.Parallel()
@@ -36,13 +38,13 @@ func TestAllows(t *testing.T) {
 		"two factors":                          {methods: both},
 		"one factor":                           {methods: both[:1], want: policy.ErrTooWeak},
 		"nothing":                              {want: policy.ErrTooWeak},
-		"one factor where one will do":         {policy: policy.Policy{Level: oidc.Level1FA}, methods: both[:1]},
-		"nothing where one will do":            {policy: policy.Policy{Level: oidc.Level1FA}, want: policy.ErrTooWeak},
-		"the client's floor under a lax rule":  {policy: policy.Policy{Level: oidc.Level1FA}, client: oidc.Client{MinLevel: oidc.Level2FA}, methods: both[:1], want: policy.ErrTooWeak},
-		"a rule above the client's floor":      {policy: policy.Policy{Level: oidc.LevelPHR}, client: oidc.Client{MinLevel: oidc.Level2FA}, methods: both, want: policy.ErrTooWeak},
-		"a stricter rule than when it was new": {policy: policy.Policy{Level: oidc.LevelPHR}, methods: both, want: policy.ErrTooWeak},
-		"an API's floor under a lax rule":      {policy: policy.Policy{Level: oidc.Level1FA}, apis: []*oidc.Resource{{}, {MinLevel: oidc.Level2FA}}, methods: both[:1], want: policy.ErrTooWeak},
-		"an API's floor that is reached":       {policy: policy.Policy{Level: oidc.Level1FA}, apis: []*oidc.Resource{{MinLevel: oidc.Level2FA}}, methods: both},
+		"one factor where one will do":         {policy: rule(policy.Rule{Require: policy.Off}), methods: both[:1]},
+		"nothing where one will do":            {policy: rule(policy.Rule{Require: policy.Off}), want: policy.ErrTooWeak},
+		"the client's floor under a lax rule":  {policy: rule(policy.Rule{Require: policy.Off}), client: oidc.Client{MinLevel: oidc.Level2FA}, methods: both[:1], want: policy.ErrTooWeak},
+		"a rule above the client's floor":      {policy: rule(policy.Rule{Require: policy.PhishingResistant}), client: oidc.Client{MinLevel: oidc.Level2FA}, methods: both, want: policy.ErrTooWeak},
+		"a stricter rule than when it was new": {policy: rule(policy.Rule{Require: policy.PhishingResistant}), methods: both, want: policy.ErrTooWeak},
+		"an API's floor under a lax rule":      {policy: rule(policy.Rule{Require: policy.Off}), apis: []*oidc.Resource{{}, {MinLevel: oidc.Level2FA}}, methods: both[:1], want: policy.ErrTooWeak},
+		"an API's floor that is reached":       {policy: rule(policy.Rule{Require: policy.Off}), apis: []*oidc.Resource{{MinLevel: oidc.Level2FA}}, methods: both},
 		"a disabled user":                      {user: store.User{Disabled: true}, methods: both, want: policy.ErrDisabled},
 		"a disabled client":                    {client: oidc.Client{Disabled: true}, methods: both, want: policy.ErrClient},
 		"an epoch later":                       {user: store.User{Epoch: 1}, methods: both, want: policy.ErrRevoked},
@@ -50,12 +52,12 @@ func TestAllows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.user.ID = "u"
-			if _, err := c.policy.Allows(&c.client, c.apis, &c.user, 0, evidence(c.methods...)); !errors.Is(err, c.want) {
+			if _, err := c.policy.Allows(policy.Case{Client: &c.client, APIs: c.apis, User: &c.user}, 0, evidence(c.methods...)); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 		})
 	}
-	if _, err := (policy.Policy{}).Allows(&oidc.Client{}, nil, &store.User{ID: "v"}, 0, evidence(both...)); !errors.Is(err, policy.ErrRevoked) {
+	if _, err := (policy.Policy{}).Allows(policy.Case{Client: &oidc.Client{}, User: &store.User{ID: "v"}}, 0, evidence(both...)); !errors.Is(err, policy.ErrRevoked) {
 		t.Errorf("another user's evidence: got %v", err)
 	}
 }
@@ -87,17 +89,17 @@ func TestDemand(t *testing.T) {
 			if c.essential {
 				r = &oidc.AuthorizationRequest{Claims: oidc.ClaimsRequest{IDToken: map[string]oidc.ClaimRequest{"acr": {Essential: true, Values: c.values}}}}
 			}
-			if got := (policy.Policy{}).Demand(&oidc.Client{}, nil, r, c.reach); got != c.want {
+			if got := (policy.Policy{}).Demand(policy.Case{Client: &oidc.Client{}}, r, c.reach); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
 	}
 	marked := &oidc.Client{EssentialACR: true}
-	if got := (policy.Policy{}).Demand(marked, nil, &oidc.AuthorizationRequest{ACRValues: []string{oidc.ACRPHR}}, 2); !got.Essential || got.Level != 3 {
+	if got := (policy.Policy{}).Demand(policy.Case{Client: marked}, &oidc.AuthorizationRequest{ACRValues: []string{oidc.ACRPHR}}, 2); !got.Essential || got.Level != 3 {
 		t.Errorf("acr_values of a client that makes them essential: got %+v", got)
 	}
 	apis := []*oidc.Resource{{MinLevel: oidc.Level2FA}, {MinLevel: oidc.LevelPHR}}
-	if got := (policy.Policy{}).Demand(&oidc.Client{}, apis, &oidc.AuthorizationRequest{}, 2); got != (policy.Demand{Level: 3, MayEnroll: true}) {
+	if got := (policy.Policy{}).Demand(policy.Case{Client: &oidc.Client{}, APIs: apis}, &oidc.AuthorizationRequest{}, 2); got != (policy.Demand{Level: 3, MayEnroll: true}) {
 		t.Errorf("APIs with floors: got %+v", got)
 	}
 }
@@ -106,7 +108,7 @@ func TestDemand(t *testing.T) {
 // beside a password, and for nothing else; it makes nothing worth more.
 func TestRule22TrustedDeviceUnderFloors(t *testing.T) {
 	t.Parallel()
-	month := policy.Policy{TrustedDeviceDays: 30}
+	month := rule(policy.Rule{TrustedDeviceDays: 30})
 	device := &store.GrantedDevice{ID: "d", Level: oidc.Level2FA, Since: noon.Add(-time.Hour)}
 	password := []store.Method{store.MethodPassword}
 	for name, c := range map[string]struct {
@@ -123,14 +125,14 @@ func TestRule22TrustedDeviceUnderFloors(t *testing.T) {
 		"a client with a floor":           {policy: month, device: device, client: oidc.Client{MinLevel: oidc.Level2FA}, methods: password, want: policy.ErrTooWeak},
 		"an API with a floor":             {policy: month, device: device, apis: []*oidc.Resource{{}, {MinLevel: oidc.Level2FA}}, methods: password, want: policy.ErrTooWeak},
 		"floors of one":                   {policy: month, device: device, client: oidc.Client{MinLevel: oidc.Level1FA}, apis: []*oidc.Resource{{MinLevel: oidc.Level1FA}}, methods: password},
-		"a rule above what was proven":    {policy: policy.Policy{TrustedDeviceDays: 30, Level: oidc.LevelPHR}, device: device, methods: password, want: policy.ErrTooWeak},
+		"a rule above what was proven":    {policy: rule(policy.Rule{TrustedDeviceDays: 30, Require: policy.PhishingResistant}), device: device, methods: password, want: policy.ErrTooWeak},
 		"trusted for longer than today":   {policy: month, device: &store.GrantedDevice{Level: oidc.Level2FA, Since: noon.Add(-30 * 24 * time.Hour)}, methods: password, want: policy.ErrTooWeak},
 		"a code without a password":       {policy: month, device: device, methods: []store.Method{store.MethodTOTP}, want: policy.ErrTooWeak},
 		"nothing":                         {policy: month, device: device, want: policy.ErrTooWeak},
 	} {
 		e := evidence(c.methods...)
 		e.Device = c.device
-		got, err := c.policy.Allows(&c.client, c.apis, &store.User{ID: "u"}, 0, e)
+		got, err := c.policy.Allows(policy.Case{Client: &c.client, APIs: c.apis, User: &store.User{ID: "u"}}, 0, e)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}

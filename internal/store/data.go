@@ -24,6 +24,12 @@ type User struct {
 	// Claims are further claims of the user as a JSON object; nil for none.
 	Claims json.RawMessage
 
+	// Groups are what rules of the policy and applications know the user by.
+	Groups []string
+	// GraceUntil is until when the first second factor may be put off; zero: that has
+	// not begun. It begins once in a life.
+	GraceUntil time.Time
+
 	Disabled bool
 	// MayEnroll is the right to bind a first authenticator: given at creation or
 	// by an operator's reset, spent by the transaction that confirms one.
@@ -158,6 +164,8 @@ type Progress struct {
 	Invited *Invited `json:"invited,omitempty"`
 	// TrustBy is the user who said whether to trust the browser.
 	TrustBy string `json:"trust_by,omitempty"`
+	// LaterBy is the user who puts the first second factor off.
+	LaterBy string `json:"later_by,omitempty"`
 }
 
 // Invited is what somebody with an invitation has done so far. The password waits
@@ -229,7 +237,9 @@ type Grant struct {
 	SessionID   string
 	SID         string // the session's name for this client, the sid claim
 	Interaction string // whose own proofs count
-	Scope       []string
+	// Address is where the sign-in came from, for rules about networks.
+	Address string
+	Scope   []string
 	// Resources are the APIs that its access tokens are for, one each; none: this
 	// server itself.
 	Resources []GrantedResource

@@ -73,6 +73,9 @@ const (
 	EventUserReset        = "user.reset"
 	EventUserResetFactors = "user.reset.factors"
 	EventUserUnlocked     = "user.unlocked"
+	EventUserGroups       = "user.groups"
+	EventUserGrace        = "user.grace"
+	EventGraceStarted     = "grace.started"
 
 	EventClientCreated       = "client.created"
 	EventClientRemoved       = "client.removed"
@@ -105,7 +108,7 @@ func EventTypes() []string {
 		EventTokenCode, EventTokenCodeReused, EventTokenRefresh, EventTokenRefreshReused,
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
-		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserReset, EventUserResetFactors, EventUserUnlocked,
+		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
 		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,

@@ -59,6 +59,13 @@ type Users interface {
 	CreateUser(ctx context.Context, u *User, events ...Event) error
 	// SetPasswordHash replaces the hash if it still is old, else ErrStale.
 	SetPasswordHash(ctx context.Context, userID, old, new string) error
+	// SetGroups replaces the user's groups.
+	SetGroups(ctx context.Context, userID string, groups []string, events ...Event) error
+	// StartGrace begins the time in which a first second factor may be put off. It
+	// does so once in a user's life, and only with the right to enrol, else ErrUsed.
+	StartGrace(ctx context.Context, userID string, until time.Time, events ...Event) error
+	// SetGrace is for operators: another end.
+	SetGrace(ctx context.Context, userID string, until time.Time, events ...Event) error
 	// DisableUser disables the user and ends everything issued, in one transaction.
 	DisableUser(ctx context.Context, userID string, now time.Time, events ...Event) error
 	// EnableUser takes a disabling back. What it ended stays ended.

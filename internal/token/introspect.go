@@ -91,7 +91,7 @@ func (s *Service) userWorth(ctx context.Context, asks *oidc.Client, id string, h
 	if err != nil {
 		return nil, fmt.Errorf("load client: %w", err)
 	}
-	result, err := s.Policy.Allows(owner, floors(t.Resource), user, grant.UserEpoch, evidence(grant))
+	result, err := s.Policy.Allows(s.caseOf(owner, floors(t.Resource), user, grant), grant.UserEpoch, evidence(grant))
 	scope := within(t.Scope, owner.ScopesAt(t.Resource))
 	if err != nil || len(scope) == 0 {
 		return nil, nil

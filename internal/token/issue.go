@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
@@ -34,7 +36,7 @@ type issuance struct {
 // issue is the only way to a user's token. It asks the policy, signs, and then
 // writes once; the write may still refuse.
 func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, error) {
-	result, err := s.Policy.Allows(r.client, floors(i.api), i.user, i.grant.UserEpoch, evidence(i.grant))
+	result, err := s.Policy.Allows(s.caseOf(r.client, floors(i.api), i.user, i.grant), i.grant.UserEpoch, evidence(i.grant))
 	if err != nil {
 		return nil, oidc.Errorf(oidc.InvalidGrant, "the sign-in behind this grant no longer suffices")
 	}
@@ -99,6 +101,13 @@ func lifetime(c *oidc.Client, api *oidc.Resource) time.Duration {
 		ttl = min(ttl, oidc.LongestJWT)
 	}
 	return min(ttl, orDefault(c.AccessTokenTTL, ttl))
+}
+
+// caseOf is what the policy decides about: today's rules and groups, and the network
+// that the user signed in from.
+func (s *Service) caseOf(c *oidc.Client, apis []*oidc.Resource, u *store.User, g *store.Grant) policy.Case {
+	from, _ := netip.ParseAddr(g.Address) // the zero value, which no network knows, if it is none
+	return policy.Case{Client: c, APIs: apis, User: u, Address: from, Now: s.Now()}
 }
 
 // evidence of a grant is judged as of the grant's moment: time alone does not

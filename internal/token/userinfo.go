@@ -34,7 +34,7 @@ func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, e
 	if err != nil {
 		return nil, fmt.Errorf("load client: %w", err)
 	}
-	if _, err := s.Policy.Allows(c, nil, user, grant.UserEpoch, evidence(grant)); err != nil {
+	if _, err := s.Policy.Allows(s.caseOf(c, nil, user, grant), grant.UserEpoch, evidence(grant)); err != nil {
 		return nil, invalid
 	}
 	if !oidc.HasScope(access.Scope, oidc.ScopeOpenID) {

@@ -90,6 +90,7 @@ var actions = map[string]action{
 	"recovery": {flow.SecondFactor, (*server).recordRecovery},
 	"register": {flow.Enroll, (*server).recordRegistration},
 	"enroll":   {flow.Enroll, (*server).recordEnrollment},
+	"later":    {flow.Enroll, (*server).recordLater},
 	"saved":    {flow.SaveCodes, (*server).recordSaved},
 	"trust":    {flow.Trust, (*server).recordTrust},
 	"consent":  {flow.Consent, (*server).recordConsent},

@@ -158,6 +158,11 @@ func (s *server) recordFirst(r *http.Request, v *flow.Visit, n flow.Enrolled) (f
 	return s.Flow.RecordEnrollment(r.Context(), v, n)
 }
 
+// recordLater puts the first factor off.
+func (s *server) recordLater(_ http.ResponseWriter, r *http.Request, v *flow.Visit, _ url.Values) (flow.Cookie, error) {
+	return "", s.Flow.RecordLater(r.Context(), v)
+}
+
 func (s *server) recordSaved(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
 	if form.Get("saved") == "" {
 		return "", &fieldError{"error.saved_required"}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
@@ -77,7 +78,7 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		codes, err := s.Flow.Codes(v)
 		return page.SaveCodes{Frame: f, Codes: codes}, err
 	case flow.Trust:
-		return page.Trust{Frame: f, Days: v.Policy.TrustedDeviceDays}, nil
+		return page.Trust{Frame: f, Days: int(v.Policy.TrustFor(v.Case()) / (24 * time.Hour))}, nil
 	case flow.Consent:
 		own, apis := askedScopes(v)
 		return page.Consent{Frame: f, Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client)}, nil
@@ -157,16 +158,20 @@ func chosen(r *http.Request, methods []string) string {
 // enrollPage offers what protects best first, for nothing of it can be typed into
 // a false page; an app that was chosen stays chosen.
 func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Enroll, error) {
-	app, key := string(store.KindTOTP), string(store.KindWebAuthn)
-	methods := []string{key, app}
-	switch w := v.Progress.Enrolling; {
-	case s.Flow.WebAuthn == nil:
-		methods = []string{app}
-	case w != nil && w.UserID == v.User.ID:
-		methods = []string{app, key}
+	app := string(store.KindTOTP)
+	var methods []string
+	for _, kind := range v.FirstKinds() {
+		methods = append(methods, string(kind))
+	}
+	if w := v.Progress.Enrolling; w != nil && w.UserID == v.User.ID && slices.Contains(methods, app) {
+		methods = append([]string{app}, without(methods, app)...)
 	}
 	again := v.Invited() && v.Progress.Invited.OldHash != ""
 	p := page.Enroll{Frame: f, Method: chosen(r, methods), Reset: again}
+	if v.MayPutOff() {
+		until := v.PutOffUntil()
+		p.Until, p.LastDay = until.UTC().Format(time.DateOnly), until.Sub(s.Now()) < 24*time.Hour
+	}
 	if others := without(methods, p.Method); len(others) > 0 {
 		p.Other = others[0]
 	}

@@ -23,6 +23,7 @@ const grantColumns = `g.id, g.client_id, g.user_id, g.user_epoch, g.session_id, 
 type grantBody struct {
 	SID          string                       `json:"sid,omitempty"`
 	Interaction  string                       `json:"interaction,omitempty"`
+	Address      string                       `json:"address,omitempty"`
 	Scope        []string                     `json:"scope,omitempty"`
 	Resources    []store.GrantedResource      `json:"resources,omitempty"`
 	Proofs       []store.Proof                `json:"proofs,omitempty"`
@@ -48,7 +49,7 @@ func (r *granted) fields() []any {
 
 func (r *granted) get() (*store.Grant, *store.User) {
 	g, b := &r.grant, &r.body
-	g.SID, g.Interaction, g.Scope, g.Proofs = b.SID, b.Interaction, b.Scope, b.Proofs
+	g.SID, g.Interaction, g.Address, g.Scope, g.Proofs = b.SID, b.Interaction, b.Address, b.Scope, b.Proofs
 	g.Resources, g.Device = b.Resources, b.Device
 	g.RequestedACR, g.UserInfo, g.IDToken, g.Nonce = b.RequestedACR, b.UserInfo, b.IDToken, b.Nonce
 	return g, &r.user
@@ -56,7 +57,7 @@ func (r *granted) get() (*store.Grant, *store.User) {
 
 func createGrant(g *store.Grant) step {
 	b := grantBody{
-		SID: g.SID, Interaction: g.Interaction, Scope: g.Scope, Resources: g.Resources,
+		SID: g.SID, Interaction: g.Interaction, Address: g.Address, Scope: g.Scope, Resources: g.Resources,
 		RequestedACR: g.RequestedACR, UserInfo: g.UserInfo, IDToken: g.IDToken, Nonce: g.Nonce,
 	}
 	for _, p := range g.Proofs {

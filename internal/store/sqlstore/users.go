@@ -9,12 +9,12 @@ import (
 )
 
 const userColumns = `u.id, u.login, u.login_key, u.name, u.email, u.email_verified, u.locale, u.password_hash, u.claims,
-	u.disabled, u.may_enroll, u.epoch, u.created_at, u.handle`
+	u.disabled, u.may_enroll, u.epoch, u.created_at, u.handle, u.member_of, u.grace_until`
 
 // userFields are where userColumns go.
 func userFields(u *store.User) []any {
 	return []any{&u.ID, &u.Login, &u.LoginKey, &u.Name, &u.Email, &u.EmailVerified, &u.Locale, &u.PasswordHash, raw{&u.Claims},
-		&u.Disabled, &u.MayEnroll, &u.Epoch, at{&u.CreatedAt}, &u.Handle}
+		&u.Disabled, &u.MayEnroll, &u.Epoch, at{&u.CreatedAt}, &u.Handle, fromJSON{&u.Groups}, at{&u.GraceUntil}}
 }
 
 // User implements store.Users.
@@ -53,16 +53,37 @@ func (s *Store) CreateUser(ctx context.Context, u *store.User, events ...store.E
 
 func createUser(u *store.User) step {
 	return must(store.ErrExists, `INSERT INTO users (id, login, login_key, name, email, email_verified, locale, password_hash,
-			claims, disabled, may_enroll, epoch, created_at, handle, removed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0) ON CONFLICT DO NOTHING`,
+			claims, disabled, may_enroll, epoch, created_at, handle, member_of, grace_until, removed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0) ON CONFLICT DO NOTHING`,
 		u.ID, u.Login, u.LoginKey, u.Name, u.Email, bit(u.EmailVerified), u.Locale, u.PasswordHash,
-		string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt), u.Handle)
+		string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt), u.Handle, asJSON(u.Groups), ms(u.GraceUntil))
 }
 
 // SetPasswordHash implements store.Users.
 func (s *Store) SetPasswordHash(ctx context.Context, userID, old, new string) error {
 	return s.update(ctx,
 		must(store.ErrStale, `UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND removed_at = 0`, userID, old, new))
+}
+
+// SetGroups implements store.Users.
+func (s *Store) SetGroups(ctx context.Context, userID string, groups []string, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `UPDATE users SET member_of = $2 WHERE id = $1 AND removed_at = 0`, userID, asJSON(groups)),
+		record(events))
+}
+
+// StartGrace implements store.Users.
+func (s *Store) StartGrace(ctx context.Context, userID string, until time.Time, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrUsed, `UPDATE users SET grace_until = $2 WHERE id = $1 AND grace_until = 0 AND may_enroll = 1 AND disabled = 0 AND removed_at = 0`, userID, ms(until)),
+		record(events))
+}
+
+// SetGrace implements store.Users.
+func (s *Store) SetGrace(ctx context.Context, userID string, until time.Time, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `UPDATE users SET grace_until = $2 WHERE id = $1 AND removed_at = 0`, userID, ms(until)),
+		record(events))
 }
 
 // DisableUser implements store.Users.
@@ -84,7 +105,7 @@ func (s *Store) EnableUser(ctx context.Context, userID string, events ...store.E
 func (s *Store) RemoveUser(ctx context.Context, userID string, now time.Time, events ...store.Event) error {
 	return s.update(ctx,
 		must(store.ErrNotFound, `UPDATE users SET removed_at = $2, disabled = 1, may_enroll = 0, handle = '', login = '', name = '', email = '',
-				email_verified = 0, locale = '', password_hash = '', claims = ''
+				email_verified = 0, locale = '', password_hash = '', claims = '', member_of = 'null'
 			WHERE id = $1 AND removed_at = 0`, userID, ms(now)),
 		exec(`DELETE FROM authenticators WHERE user_id = $1`, userID),
 		revoke(userID, ""),

@@ -241,6 +241,8 @@ var Checks = []Check{
 	{"BypassEnrolsOnce", bypassEnrolsOnce},
 	{"BypassEnrolsWhereItWasUsed", bypassEnrolsWhereItWasUsed},
 
+	{"GroupsReplaced", groupsReplaced},
+	{"GraceStartsOnce", graceStartsOnce},
 	{"AttemptNeverLost", attemptNeverLost},
 	{"AttemptStopsAtLimit", attemptStopsAtLimit},
 	{"AttemptAllOrNone", attemptAllOrNone},

@@ -92,6 +92,8 @@ type Enroll struct {
 	Key     string        // grouped base32
 	Issuer  string        // what the app shows
 	Reset   bool          // the account had an app before
+	Until   string        // the last day until which it can be put off, posted to Action+"/later"; "" if it cannot
+	LastDay bool          // it is today
 }
 
 // SaveCodes shows new recovery codes once; the tick is posted to

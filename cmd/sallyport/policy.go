@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sallyport-id/sallyport/internal/admin"
+	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
+	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
+)
+
+type policyCommands struct {
+	Explain policyExplainCmd `cmd:"" help:"Say which rule applies to a user, at a client, from an address, and what is asked for."`
+}
+
+type policyExplainCmd struct {
+	configFlag
+	outputFlag
+	User    string     `help:"The user's login; without it nobody is signed in, and rules for groups do not apply."`
+	Client  string     `required:"" help:"The client's id."`
+	Address netip.Addr `help:"Where the sign-in comes from; without it no network applies."`
+}
+
+// explained is why a user is asked for something.
+type explained struct {
+	Tried     []triedRule `json:"tried"`
+	Rule      string      `json:"rule"` // "default" if none of the rules applies
+	Require   string      `json:"require"`
+	Level     int         `json:"level"`
+	Floor     int         `json:"floor"`
+	Factors   []string    `json:"factors,omitempty"`
+	Reach     int         `json:"reach,omitempty"`
+	MaxAge    string      `json:"max_age,omitempty"`
+	TrustDays int         `json:"trusted_device_days,omitempty"`
+	Outcome   string      `json:"outcome"`
+}
+
+type triedRule struct {
+	Rule   string `json:"rule"`
+	Misses string `json:"misses,omitempty"`
+}
+
+// Run explains.
+func (c *policyExplainCmd) Run() error {
+	s, _, err := c.load()
+	if err != nil {
+		return err
+	}
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, a *admin.Admin) error {
+		client, err := db.Client(ctx, c.Client)
+		if err != nil {
+			return fmt.Errorf("client %q: %w", c.Client, err)
+		}
+		of := policy.Case{Client: client, Address: c.Address, Now: time.Now()}
+		var list []store.Authenticator
+		if c.User != "" {
+			if of.User, err = (loginArg{c.User}).find(ctx, a); err != nil {
+				return err
+			}
+			if list, err = db.Authenticators(ctx, of.User.ID); err != nil {
+				return err
+			}
+		}
+		e := explain(policy.Policy{Rules: s.Policy.policy()}, of, list)
+		return c.print(os.Stdout, e, e.print)
+	})
+}
+
+// explain says what the policy decides, in the order in which it does.
+func explain(p policy.Policy, of policy.Case, list []store.Authenticator) explained {
+	rule := p.Rule(of)
+	tried, applies := p.Explain(of)
+	e := explained{
+		Rule: "default", Require: string(rule.Require), Level: int(p.Required(of)), Floor: int(of.Floor()),
+		TrustDays: rule.TrustedDeviceDays,
+	}
+	if rule.MaxAge > 0 {
+		e.MaxAge = plainDuration(rule.MaxAge)
+	}
+	for _, t := range tried {
+		e.Tried = append(e.Tried, triedRule{t.Label, t.Misses})
+	}
+	if applies {
+		e.Rule = tried[len(tried)-1].Label
+	}
+	if e.Require == "" {
+		e.Require = string(policy.Required)
+	}
+	var counted []store.Authenticator
+	for _, a := range list {
+		if rule.Counts(a.Kind) && authn.Usable(a) {
+			counted, e.Factors = append(counted, a), append(e.Factors, string(a.Kind))
+		}
+	}
+	if of.User == nil {
+		e.Outcome = "asked for a password first: who it is may change the rule"
+		return e
+	}
+	reach := authn.Reach(of.User, counted, nil)
+	e.Reach = int(reach)
+	e.Outcome = outcome(p, of, list, reach)
+	return e
+}
+
+// outcome is what happens at a sign-in that asks for nothing of its own.
+func outcome(p policy.Policy, of policy.Case, list []store.Authenticator, reach oidc.Level) string {
+	level := p.Demand(of, &oidc.AuthorizationRequest{}, reach).Level
+	switch {
+	case of.User.Disabled:
+		return "refused: the user is disabled"
+	case of.Client.Disabled:
+		return "refused: the client is disabled"
+	case level <= oidc.Level1FA:
+		return "asked for a password alone"
+	case reach >= level:
+		return "asked for a password and one of the factors"
+	case of.User.MayEnroll && len(list) == 0 && p.MayGrace(of):
+		return "asked to set up a second factor, which may be put off"
+	case of.User.MayEnroll && len(list) == 0 && level <= oidc.Level2FA:
+		return "asked to set up a second factor"
+	}
+	return "refused: the account has no factor that suffices, and may not set one up at a sign-in"
+}
+
+func (e explained) print(w io.Writer) error {
+	var failed error
+	say := func(format string, args ...any) {
+		if _, err := fmt.Fprintf(w, format+"\n", args...); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	for _, t := range e.Tried {
+		if t.Misses != "" {
+			say("rule %s does not apply: %s", t.Rule, t.Misses)
+		}
+	}
+	if e.Rule == "default" {
+		say("no rule applies, so the default does: required")
+	} else {
+		say("rule %s applies: %s", e.Rule, e.Require)
+	}
+	if e.Floor > 0 {
+		say("floor of the client: level %d", e.Floor)
+	}
+	say("level required: %d", e.Level)
+	if e.MaxAge != "" {
+		say("proofs count for: %s", e.MaxAge)
+	}
+	if e.TrustDays > 0 {
+		say("browsers may be trusted for: %d days, where no level is asked for", e.TrustDays)
+	}
+	if e.Reach > 0 {
+		say("factors that count: %s", orNone(e.Factors))
+		say("level that the account reaches: %d", e.Reach)
+	}
+	say("at a sign-in: %s", e.Outcome)
+	return failed
+}
+
+func orNone(words []string) string {
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
+}
