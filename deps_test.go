@@ -22,7 +22,7 @@ const module = "github.com/sallyport-id/sallyport"
 var allowedImports = map[string][]string{
 	"bench": {"internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
-	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc", "rp"},
+	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
 
 	".": {"internal/web", "internal/web/page", "internal/admin", "internal/metric", "internal/flow", "internal/token", "internal/policy",
 		"internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
