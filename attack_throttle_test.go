@@ -51,6 +51,29 @@ func TestAttackLockedAppLeavesTheRest(t *testing.T) {
 	attacker.authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired)
 }
 
+// TestAttackForgetsTheOwnersBrowsers: whoever knows the password begins to sign in with
+// one new browser after another, so that the user's own are known no more, and then
+// guesses until strangers must wait. The owner need not.
+func TestAttackForgetsTheOwnersBrowsers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	owner := r.browser()
+	owner.signIn(r.mina, owner.authorize("web")).mustCode()
+	for range 6 {
+		r.browser().atSecondFactor(r.mina, "web")
+	}
+	stranger := r.browser()
+	v := stranger.authorize("web")
+	for i := range 6 {
+		v = stranger.answer(v, "password", "username", "mina", "password", fmt.Sprint("guess", i))
+	}
+	if v.status != http.StatusTooManyRequests {
+		t.Fatalf("got %d after six guesses, want 429", v.status)
+	}
+	r.clock.advance(30 * time.Second)
+	owner.signIn(r.mina, owner.authorize("web", "prompt", "login")).mustCode()
+}
+
 // TestAttackKnownBrowserOfAnother: a browser that is known for his own account, a copy
 // of that cookie with the victim's id in it, and one that he made up have no lane of
 // their own at the victim's.

@@ -146,17 +146,26 @@ func (c *Checker) lookUp(ctx context.Context, key, browser string) (string, *sto
 	if err != nil {
 		return "", nil, fmt.Errorf("load user: %w", err)
 	}
-	if browser == "" {
-		return "", u, nil
-	}
-	known, err := c.Store.KnownBrowser(ctx, browser, u.ID)
+	known, err := c.Knows(ctx, u, browser)
 	if err != nil {
-		return "", nil, fmt.Errorf("load known browser: %w", err)
+		return "", nil, err
 	}
 	if !known {
 		browser = ""
 	}
 	return browser, u, nil
+}
+
+// Knows reports whether the user knows the browser of an id; none has the id "".
+func (c *Checker) Knows(ctx context.Context, u *store.User, browser string) (bool, error) {
+	if browser == "" {
+		return false, nil
+	}
+	known, err := c.Store.KnownBrowser(ctx, browser, u.ID)
+	if err != nil {
+		return false, fmt.Errorf("load known browser: %w", err)
+	}
+	return known, nil
 }
 
 func (c *Checker) passwordBuckets(loginKey, browser string, owned bool) ([]store.Bucket, store.Settle) {

@@ -27,7 +27,7 @@ func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *o
 	}
 	switch v.Step = Next(v.State); {
 	case v.Step.Name == Done:
-		answer, err = e.Finish(ctx, v)
+		answer, err = e.Finish(ctx, v, nil)
 		if err == nil || !errors.Is(err, store.ErrStale) {
 			return "", answer, err
 		}

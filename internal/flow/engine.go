@@ -97,6 +97,10 @@ func (v *Visit) Ends() bool {
 	return v.Step.Name == Done || v.Step.Name == Refuse && v.Step.Reason == ""
 }
 
+// SignedInHere reports whether the user has proven something in this very
+// interaction.
+func (v *Visit) SignedInHere() bool { return v.User != nil && v.provenHere() }
+
 // Answer is the end of an authorization request: a code or a refusal for the
 // client.
 type Answer struct {

@@ -12,8 +12,9 @@ import (
 )
 
 // Finish ends an interaction whose next step is Done: one transaction,
-// conditional on what Next decided on. store.ErrStale: ask again.
-func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
+// conditional on what Next decided on. known is the browser, nil if it is known
+// already or not to be. store.ErrStale: ask again.
+func (e *Engine) Finish(ctx context.Context, v *Visit, known *store.KnownBrowser) (*Answer, error) {
 	if v.Step.Name != Done {
 		return nil, fmt.Errorf("flow: finish at step %q", v.Step.Name)
 	}
@@ -27,6 +28,7 @@ func (e *Engine) Finish(ctx context.Context, v *Visit) (*Answer, error) {
 		SessionVersion: v.Session.Version,
 		Grant:          grant,
 		Code:           code,
+		KnownBrowser:   known,
 		TouchSession:   !v.Request.Prompt.None && v.Now.Sub(v.Session.LastSeenAt) > touchEvery,
 		Now:            v.Now,
 		Events:         []store.Event{v.event(store.EventAuthorizeGranted, strings.Join(v.Step.Evidence.AMR, " "))},

@@ -19,11 +19,10 @@ type Cookie string
 
 // RecordPassword records that the user's password was right: in the browser's
 // session if it is the same user's, else in a new one that replaces it.
-func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, settle store.Settle, known *store.KnownBrowser) (Cookie, error) {
+func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, settle store.Settle) (Cookie, error) {
 	proof := v.proof(store.MethodPassword, u.ID, "")
 	if v.Session != nil && v.Session.UserID == u.ID {
 		add, cookie := v.addProof(proof, settle, store.EventLoginPassword)
-		add.KnownBrowser = known
 		return cookie.after(e.Store.AddProof(ctx, add), add)
 	}
 	secret, hash := store.NewSecret()
@@ -38,7 +37,7 @@ func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, se
 		replaces = v.Session.ID
 		events = append(events, v.event(store.EventSessionReplaced, ""))
 	}
-	if err := e.Store.StartSession(ctx, s, replaces, v.Interaction, settle, known, events...); err != nil {
+	if err := e.Store.StartSession(ctx, s, replaces, v.Interaction, settle, nil, events...); err != nil {
 		return "", fmt.Errorf("start session: %w", err)
 	}
 	return Cookie(s.ID + "." + secret), nil

@@ -235,7 +235,9 @@ type Finish struct {
 	Consent            *Consent // remembered with it; nil: not
 	// Device is the trusted device that the grant relies on: if it has ended, or its
 	// secret is not good any more, all of it is ErrStale. nil: on none.
-	Device       *DeviceUse
+	Device *DeviceUse
+	// KnownBrowser is remembered with it, the oldest beyond 5 forgotten; nil: none.
+	KnownBrowser *KnownBrowser
 	TouchSession bool // set last seen to Now
 	Now          time.Time
 	Events       []Event

@@ -51,18 +51,31 @@ func (s *server) showInteraction(w http.ResponseWriter, r *http.Request) error {
 func (s *server) proceed(w http.ResponseWriter, r *http.Request, v *flow.Visit) error {
 	switch {
 	case v.Step.Name == flow.Done:
-		answer, err := s.Flow.Finish(r.Context(), v)
-		if errors.Is(err, store.ErrStale) { // ask again: it may have ended, or another proof came in
-			return redirect(w, s.base+"/interaction/"+v.Interaction)
-		}
-		if err != nil {
-			return err
-		}
-		return s.deliver(w, r, v.Client, answer)
+		return s.finish(w, r, v)
 	case v.Ends():
 		return s.refuse(w, r, v, v.Step.Refusal)
 	}
 	return s.render(w, r, v, http.StatusOK, "", nil)
+}
+
+// finish answers the client. From then on the user knows the browser: not from the
+// password on, for then whoever has it could make the user forget the others.
+func (s *server) finish(w http.ResponseWriter, r *http.Request, v *flow.Visit) error {
+	known, err := s.newlyKnown(r, v)
+	if err != nil {
+		return err
+	}
+	answer, err := s.Flow.Finish(r.Context(), v, known)
+	if errors.Is(err, store.ErrStale) { // ask again: it may have ended, or another proof came in
+		return redirect(w, s.base+"/interaction/"+v.Interaction)
+	}
+	if err != nil {
+		return err
+	}
+	if known != nil {
+		s.setCookie(w, knownCookie, s.knownValue(known.ID, v.User.LoginKey), knownTTL)
+	}
+	return s.deliver(w, r, v.Client, answer)
 }
 
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, v *flow.Visit, refusal *oidc.Error) error {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/flow"
+	"github.com/sallyport-id/sallyport/internal/store"
 )
 
 // knownTTL is how long a browser stays known after a sign-in.
@@ -29,6 +31,19 @@ func (s *server) knownBrowser(r *http.Request, login string) string {
 		return ""
 	}
 	return id
+}
+
+// newlyKnown is the browser in which the user has signed in for this request, nil if
+// the user knows it already.
+func (s *server) newlyKnown(r *http.Request, v *flow.Visit) (*store.KnownBrowser, error) {
+	if !v.SignedInHere() {
+		return nil, nil
+	}
+	known, err := s.Checker.Knows(r.Context(), v.User, s.knownBrowser(r, v.User.Login))
+	if known || err != nil {
+		return nil, err
+	}
+	return &store.KnownBrowser{ID: store.NewID(), UserID: v.User.ID, CreatedAt: s.Now()}, nil
 }
 
 func (s *server) knownValue(id, loginKey string) string {

@@ -74,7 +74,7 @@ func (s *server) throttled(w http.ResponseWriter, t *authn.ThrottledError) (erro
 	return "error.throttled", map[string]any{"Minutes": (seconds + 59) / 60}
 }
 
-func (s *server) recordPassword(w http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
+func (s *server) recordPassword(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
 	login, err := field(form, "username", 1024)
 	if err != nil {
 		return "", err
@@ -91,15 +91,7 @@ func (s *server) recordPassword(w http.ResponseWriter, r *http.Request, v *flow.
 	if err != nil {
 		return "", err
 	}
-	var known *store.KnownBrowser
-	if !in.Known {
-		known = &store.KnownBrowser{ID: store.NewID(), UserID: in.User.ID, CreatedAt: s.Now()}
-	}
-	cookie, err := s.Flow.RecordPassword(r.Context(), v, in.User, in.Settle, known)
-	if err == nil && known != nil {
-		s.setCookie(w, knownCookie, s.knownValue(known.ID, in.User.LoginKey), knownTTL)
-	}
-	return cookie, err
+	return s.Flow.RecordPassword(r.Context(), v, in.User, in.Settle)
 }
 
 func (s *server) recordTOTP(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {

@@ -95,10 +95,29 @@ func finishInteractionStale(w *world) {
 	} {
 		v := w.visit(w.user())
 		f := w.finish(v, true)
+		f.KnownBrowser = &store.KnownBrowser{ID: store.NewID(), UserID: v.user.ID, CreatedAt: w.now}
 		spoil(v, &f)
 		w.is(name, w.FinishInteraction(w.ctx, f), store.ErrStale)
 		_, _, _, err := w.Code(w.ctx, f.Code.ID, f.Code.SecretHash)
 		w.is(name+": the code", err, store.ErrNotFound)
+		w.knows(v.user, f.KnownBrowser.ID, false)
+	}
+}
+
+func finishRemembersTheBrowser(w *world) {
+	v := w.visit(w.user())
+	f := w.finish(v, false)
+	f.KnownBrowser = &store.KnownBrowser{ID: store.NewID(), UserID: v.user.ID, CreatedAt: w.now}
+	w.must(w.FinishInteraction(w.ctx, f))
+	w.knows(v.user, f.KnownBrowser.ID, true)
+	w.knows(w.user(), f.KnownBrowser.ID, false)
+}
+
+// knows checks whether a browser is a known one of the user's.
+func (w *world) knows(u *store.User, browser string, want bool) {
+	w.Helper()
+	if known, err := w.KnownBrowser(w.ctx, browser, u.ID); err != nil || known != want {
+		w.Errorf("the browser is known: got %v (%v), want %v", known, err, want)
 	}
 }
 

@@ -196,6 +196,7 @@ var Checks = []Check{
 	{"FinishInteractionOnce", finishInteractionOnce},
 	{"FinishInteractionStale", finishInteractionStale},
 	{"FinishInteractionTouches", finishInteractionTouches},
+	{"FinishRemembersTheBrowser", finishRemembersTheBrowser},
 	{"FinishWithoutInteraction", finishWithoutInteraction},
 	{"FinishWhileTheSessionEnds", finishWhileTheSessionEnds},
 	{"RefuseOrFinishOnce", refuseOrFinishOnce},
