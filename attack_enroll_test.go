@@ -25,7 +25,7 @@ func TestAttackOldPasswordProofEnrollsNothing(t *testing.T) {
 	r := newRig(t)
 	owner := r.browser()
 	owner.atEnroll(r.joon)
-	thief := owner.stolen("sallyport-session")
+	thief := owner.with("sallyport-session", owner.has("sallyport-session"))
 	v := thief.authorize("web").mustStep("login", 200)
 	form := v.fields("password")
 	form.Set("step", "enroll")

@@ -77,7 +77,7 @@ func TestAttackFreshPasswordStaleCode(t *testing.T) {
 	owner.signIn(r.mina, owner.authorize("web")).mustCode()
 	signedIn := r.clock.Now().Unix()
 	r.clock.advance(10 * time.Minute)
-	thief := owner.stolen()
+	thief := owner.copied()
 	for _, fresh := range [][]string{{"max_age", "60"}, {"max_age", "0"}, {"prompt", "login"}} {
 		v := thief.authorize("web", fresh...).mustStep("login", 200)
 		thief.answer(v, "password", "username", "mina", "password", r.mina.password).mustStep("second_factor", 200)

@@ -2,8 +2,6 @@ package sallyport_test
 
 import (
 	"net/http"
-	"net/url"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,21 +11,6 @@ import (
 
 // The tests TestAttack… are the attacks of docs/attacks.md that no other test shows:
 // somebody who has one thing of a user's, and tries to get the rest with it.
-
-// stolen is another browser with copies of this one's cookies: of these names, or of
-// all.
-func (b *browser) stolen(names ...string) *browser {
-	b.t.Helper()
-	u, err := url.Parse(b.issuer)
-	b.must(err)
-	thief := b.rig.browser()
-	for _, c := range b.http.Jar.Cookies(u) {
-		if len(names) == 0 || slices.Contains(names, c.Name) {
-			thief.http.Jar.SetCookies(u, []*http.Cookie{{Name: c.Name, Value: c.Value, Path: "/"}})
-		}
-	}
-	return thief
-}
 
 // atSecondFactor takes somebody who knows a password as far as it goes.
 func (b *browser) atSecondFactor(p person, client string, extra ...string) *view {
@@ -66,7 +49,7 @@ func TestAttackPlantedSession(t *testing.T) {
 	r := newRig(t)
 	attacker := r.browser()
 	page := attacker.atSecondFactor(r.mina, "web")
-	victim := attacker.stolen()
+	victim := attacker.copied()
 	victim.answer(victim.get(page.path).mustStep("second_factor", 200), "totp", "code", r.code(r.mina.totp, 0)).mustCode()
 	if got := attacker.get(page.path); got.status != http.StatusGone {
 		t.Errorf("the page that both had: got %d %q %v, want 410", got.status, got.step(), got.location)
@@ -106,7 +89,7 @@ func TestAttackStolenCookieEnds(t *testing.T) {
 			r := newRig(t)
 			owner := r.browser()
 			owner.signIn(r.mina, owner.authorize("web")).mustCode()
-			thief := owner.stolen()
+			thief := owner.copied()
 			thief.authorize("web", "prompt", "none").mustCode()
 			end(r, owner)
 			thief.authorize("web", "prompt", "none").mustRefuse(oidc.LoginRequired)
@@ -121,7 +104,7 @@ func TestAttackStolenCookieBindsNothing(t *testing.T) {
 	r := newRig(t)
 	owner := r.browser()
 	owner.signIn(r.mina, owner.authorize("web")).mustCode()
-	thief := owner.stolen()
+	thief := owner.copied()
 	for action, v := range map[string]*view{
 		"consent":  thief.authorize("asks").mustStep("consent", 200),
 		"password": thief.authorize("web", "prompt", "login").mustStep("login", 200),
@@ -146,7 +129,7 @@ func TestAttackSessionCookieAlone(t *testing.T) {
 	v := owner.signIn(r.mina, owner.authorize("asks")).mustStep("consent", 200)
 	form := v.fields("consent")
 	form.Set("decision", "allow")
-	thief := owner.stolen("sallyport-session")
+	thief := owner.with("sallyport-session", owner.has("sallyport-session"))
 	for _, fresh := range []bool{false, true} {
 		if fresh {
 			thief.authorize("asks").mustStep("consent", 200) // has a browser cookie of his own now
