@@ -20,6 +20,8 @@ type userCommands struct {
 	Add     userAddCmd     `cmd:"" help:"Register somebody, and print a link with which one chooses a password and sets up a second factor."`
 	Invite  userInviteCmd  `cmd:"" help:"Print a new link for one who has not set up the account; older ones work no more."`
 	Reset   userResetCmd   `cmd:"" help:"End what was issued to one, take password and second factor, and print a link to set them up again."`
+	Bypass  userBypassCmd  `cmd:"" help:"Print a code for one who has lost the second factor: with the password it lets one set up another, once."`
+	Devices userDevicesCmd `cmd:"" help:"List the browsers that one trusts, or end the trust."`
 	List    userListCmd    `cmd:"" help:"List everybody."`
 	Show    userShowCmd    `cmd:"" help:"Show one."`
 	Groups  userGroupsCmd  `cmd:"" help:"Put one into groups, which rules of the policy know."`
@@ -103,6 +105,7 @@ type userView struct {
 	CreatedAt      time.Time   `json:"created_at"`
 	Authenticators []authView  `json:"authenticators,omitempty"`
 	Invitation     *inviteView `json:"invitation,omitempty"` // an open one
+	Bypass         *bypassView `json:"bypass,omitempty"`     // an open one
 	Guesses        []guessView `json:"guesses,omitempty"`    // nil: none, or GuessesUnknown
 	// GuessesUnknown says why nothing is known of them.
 	GuessesUnknown string `json:"guesses_unknown,omitempty"`
@@ -235,6 +238,9 @@ func (c *userShowCmd) Run() error {
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}
+		if v.Bypass, err = openBypass(ctx, db, a, u); err != nil {
+			return err
+		}
 		if checker, err := c.checker(db); err != nil { // the rest is worth seeing without the key file
 			v.GuessesUnknown = err.Error()
 		} else if v.Guesses, err = guesses(ctx, checker, u, list); err != nil {
@@ -259,6 +265,9 @@ func (v userView) print(w io.Writer) error {
 	}
 	if in := v.Invitation; in != nil {
 		fmt.Fprintf(t, "invitation\topen until %s, made by %s\n", in.ExpiresAt.Format(time.RFC3339), in.MadeBy)
+	}
+	if b := v.Bypass; b != nil {
+		fmt.Fprintf(t, "bypass\topen until %s, made by %s\n", b.ExpiresAt.Format(time.RFC3339), b.MadeBy)
 	}
 	for _, a := range v.Authenticators {
 		fmt.Fprintf(t, "authenticator\t%s\n", a.text())

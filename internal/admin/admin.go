@@ -20,6 +20,8 @@ type Admin struct {
 		store.Users
 		store.Authenticators
 		store.Links
+		store.TrustedDevices
+		store.BypassCodes
 		store.Restores
 	}
 	Hasher *authn.Hasher

@@ -207,6 +207,9 @@ func (e *Engine) fill(ctx context.Context, v *Visit, s *store.Session) (err erro
 	if err := e.fillDevice(ctx, v); err != nil {
 		return err
 	}
+	if err := e.fillBypass(ctx, v); err != nil {
+		return err
+	}
 	v.HintedElsewhere = v.Request.LoginHint != "" && !names(v.Request.LoginHint, v.User)
 	return nil
 }

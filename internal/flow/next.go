@@ -49,6 +49,8 @@ type State struct {
 	Device *store.TrustedDevice
 	// TrustDeclined: the browser is not to be asked whether to trust it.
 	TrustDeclined bool
+	// Bypass is the user's live bypass code, nil for none.
+	Bypass *store.BypassCode
 }
 
 // StepName names a step.
@@ -75,6 +77,8 @@ type Step struct {
 	// Factors are the authenticators with any of which the level is reached, the last
 	// used first, recovery codes last; only with SecondFactor.
 	Factors []store.Authenticator
+	// Bypass: an operator's code leads on, too; only with SecondFactor.
+	Bypass bool
 	// Refusal is the protocol's error, only with Refuse.
 	Refusal *oidc.Error
 	// Reason names a refusal that has a page of its own; "" for none.
@@ -172,6 +176,8 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		return refuse(step, oidc.UnmetAuthentication, "none of the requested authentication contexts can be performed"), false
 	case step.Evidence.Level >= demand.Level:
 		return step, true
+	case s.bypassed(demand.Level):
+		return s.enrollStep(step), false
 	case reach >= demand.Level && s.trusted():
 		return step, true
 	case reach >= demand.Level:
@@ -180,6 +186,8 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		return step, true
 	case demand.MayEnroll && s.mayEnroll() && demand.Level <= enrollReach:
 		return s.enrollStep(step), false
+	case s.bypassOpen(demand.Level):
+		return s.bypassStep(step), false
 	case demand.Essential:
 		return refuse(step, oidc.UnmetAuthentication, "the account cannot reach the requested authentication context"), false
 	}
@@ -216,6 +224,7 @@ func (s State) missingFactor(step Step, level oidc.Level) Step {
 	if len(step.Factors) == 0 {
 		return step.named(Login)
 	}
+	step.Bypass = s.bypassOpen(level)
 	slices.SortStableFunc(step.Factors, func(a, b store.Authenticator) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), b.LastUsedAt.Compare(a.LastUsedAt))
 	})
@@ -271,7 +280,8 @@ func (s State) FirstKinds() []store.AuthenticatorKind {
 }
 
 // enrollStep asks for all that the account can prove, in this interaction,
-// before anything is bound to it: the password again if it was proven elsewhere.
+// before anything is bound to it: the password again if it was proven elsewhere. Of
+// a user with a bypass code that is the password alone.
 func (s State) enrollStep(step Step) Step {
 	own := s
 	own.Progress.OwnProofs = true

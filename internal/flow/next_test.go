@@ -474,6 +474,9 @@ func draw(t *rapid.T) flow.State {
 	if rapid.Bool().Draw(t, "device") {
 		s.Device = device(oidc.Level(rapid.IntRange(0, 4).Draw(t, "device's level")), time.Duration(rapid.IntRange(0, 40).Draw(t, "device's age"))*24*time.Hour)
 	}
+	if rapid.IntRange(0, 2).Draw(t, "bypass") == 0 {
+		s.Bypass = &store.BypassCode{ID: "b", UserID: rapid.SampledFrom([]string{"u", "u", "v"}).Draw(t, "bypass of"), UsedIn: rapid.SampledFrom([]string{"", "i", "j"}).Draw(t, "bypass used in")}
+	}
 	s.Client.SkipConsent = rapid.Bool().Draw(t, "skip consent")
 	s.Client.EssentialACR = rapid.Bool().Draw(t, "essential client")
 	names := []string{oidc.ACR1FA, oidc.ACR2FA, oidc.ACRPHR, oidc.ACRPHRH, "gold"}
@@ -657,6 +660,28 @@ func TestRule22TrustIsAskedAfterTwoFactorsHere(t *testing.T) {
 	})
 }
 
+// TestRule16BypassCodeProvesNothing: with a code, used or not, nobody gets further
+// than to enrol.
+func TestRule16BypassCodeProvesNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		with := draw(t)
+		without := with
+		without.Bypass = nil
+		a, b := flow.Next(with), flow.Next(without)
+		if a.Evidence.Level != b.Evidence.Level {
+			t.Fatalf("%v with the code, %v without it", a.Evidence, b.Evidence)
+		}
+		switch {
+		case a.Name == b.Name, with.Request.Prompt.None:
+		case a.Name == flow.Enroll && with.Bypass.UsedIn == "i", a.Name == flow.Login && with.Bypass.UsedIn != "j":
+		case a.Name == flow.SecondFactor && a.Bypass && with.Bypass.UsedIn == "":
+		default:
+			t.Fatalf("%s with the code, %s without it: %+v", a.Name, b.Name, with)
+		}
+	})
+}
+
 func device(level oidc.Level, age time.Duration) *store.TrustedDevice {
 	return &store.TrustedDevice{ID: "d", UserID: "u", Level: level, CreatedAt: noon.Add(-age), ExpiresAt: noon.Add(time.Hour)}
 }
@@ -687,6 +712,12 @@ func TestRule2EnrollNeedsAllThatTheAccountCanProve(t *testing.T) {
 		}
 		own := s.Evidence()
 		own.OwnProofs = true
+		if b := s.Bypass; b != nil && b.UserID == "u" && b.UsedIn == "i" {
+			if authn.Judge(own).Level == 0 {
+				t.Fatalf("enroll with a bypass code and nothing else: %+v", s)
+			}
+			return
+		}
 		if got, can := authn.Judge(own).Level, authn.Reach(s.User, s.Authenticators, s.Session.Proofs); got < can || got == 0 {
 			t.Fatalf("enroll at %v, the account can prove %v", got, can)
 		}
@@ -722,6 +753,12 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 		s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodPassword, "i"))
 	case flow.SecondFactor:
 		factors := flow.Next(s).Factors
+		if flow.Next(s).Bypass && (len(factors) == 0 || rapid.Bool().Draw(t, "bypass")) {
+			used := *s.Bypass
+			used.UsedIn = "i"
+			s.Bypass = &used
+			return s
+		}
 		if len(factors) == 0 {
 			t.Fatalf("a second factor, and none to choose: %+v", s)
 		}
@@ -742,7 +779,7 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 		a := map[store.AuthenticatorKind]store.Authenticator{store.KindTOTP: totp(), store.KindWebAuthn: passkey()}[rapid.SampledFrom(s.FirstKinds()).Draw(t, "enrols")]
 		p := proof(store.Method(a.Kind), "i")
 		p.Bound = a.Kind == store.KindWebAuthn
-		s.Authenticators, s.User.MayEnroll = []store.Authenticator{a}, false
+		s.Authenticators, s.User.MayEnroll, s.Bypass = []store.Authenticator{a}, false, nil
 		s.Session.Proofs = append(s.Session.Proofs, p)
 		s.Progress.Codes, s.Progress.CodesOf = []byte("sealed"), "u"
 	case flow.SaveCodes:

@@ -101,7 +101,8 @@ func enrolled(n Enrolled) string {
 	return store.EventEnrollTOTP
 }
 
-// RecordEnrollment makes the authenticator active, spends the right to enrol, and
+// RecordEnrollment makes the authenticator active, spends the right to enrol, the
+// user's own or that of a bypass code, and
 // makes the recovery codes that the next page shows. store.ErrUsed: the right is
 // gone. store.ErrExists: somebody has the credential.
 func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, n Enrolled) (Cookie, error) {
@@ -113,6 +114,7 @@ func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, n Enrolled) (Co
 	made.interaction.SessionID = v.Session.ID
 	err = e.Store.EnrollFirst(ctx, store.Enrollment{
 		Authenticator: n.Authenticator, Handle: n.Handle, Recovery: made.recovery, CodeHashes: made.codeHashes, Proof: add, Interaction: made.interaction,
+		Bypass: v.enrolsBy(),
 	})
 	return cookie.after(err, add)
 }

@@ -101,6 +101,7 @@ var actions = map[string]action{
 	"totp":     {flow.SecondFactor, (*server).recordTOTP},
 	"webauthn": {flow.SecondFactor, (*server).recordAssertion},
 	"recovery": {flow.SecondFactor, (*server).recordRecovery},
+	"bypass":   {flow.SecondFactor, (*server).recordBypass},
 	"register": {flow.Enroll, (*server).recordRegistration},
 	"enroll":   {flow.Enroll, (*server).recordEnrollment},
 	"later":    {flow.Enroll, (*server).recordLater},

@@ -127,6 +127,9 @@ func (s *server) secondFactorPage(r *http.Request, v *flow.Visit, f page.Frame) 
 			p.RecoveryLeft = a.CodesLeft
 		}
 	}
+	if v.Step.Bypass {
+		kinds = append(kinds, bypassMethod)
+	}
 	p.Method = chosen(r, kinds)
 	p.Others = without(kinds, p.Method)
 	if p.Method != string(store.KindWebAuthn) {

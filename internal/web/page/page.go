@@ -69,8 +69,9 @@ type Login struct {
 
 // SecondFactor asks for one of the user's factors: a passkey or security key
 // ("webauthn", posted to Action+"/webauthn" as answer), a code of the authenticator
-// app ("totp", to Action+"/totp") or a recovery code ("recovery", to
-// Action+"/recovery").
+// app ("totp", to Action+"/totp"), a recovery code ("recovery", to
+// Action+"/recovery") or an operator's code to set up another factor ("bypass", to
+// Action+"/bypass").
 type SecondFactor struct {
 	Frame
 	Method       string
