@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -450,8 +451,12 @@ func graced(until time.Time, by string) flow.State {
 	return s
 }
 
-// draw makes any state, the impossible ones too.
+// draw makes any state, the impossible ones too. Every other one is near a sign-in
+// that a trusted device or a bypass code decides, which others seldom are.
 func draw(t *rapid.T) flow.State {
+	if rapid.Bool().Draw(t, "near") {
+		return drawNear(t)
+	}
 	s := base()
 	s.Policy.Rules = []policy.Rule{{Clients: []string{"another"}, Require: policy.Off}, {
 		Require:           rapid.SampledFrom([]policy.Requirement{"", policy.Off, policy.Optional, policy.Required, policy.PhishingResistant, policy.HardwareBound}).Draw(t, "require"),
@@ -517,6 +522,48 @@ func draw(t *rapid.T) flow.State {
 		}
 		p.At = noon.Add(-time.Duration(rapid.IntRange(0, 40).Draw(t, "age")) * time.Hour)
 		s.Session.Proofs = append(s.Session.Proofs, p)
+	}
+	return s
+}
+
+// drawNear is a password in a trusted browser, or with a bypass code, where one or
+// another thing is different.
+func drawNear(t *rapid.T) flow.State {
+	s := forAPI(signedIn(base(), store.MethodPassword), 0)
+	s.Request.Scope, s.Client.SkipConsent = []string{"openid", "read"}, true
+	s.Policy.Rules = []policy.Rule{{Clients: []string{"another"}, Require: policy.Off}, {TrustedDeviceDays: 30}}
+	rule := &s.Policy.Rules[1]
+	s.Authenticators = []store.Authenticator{totp(), {ID: "recovery", UserID: "u", Kind: store.KindRecovery, CodesLeft: 1}}
+	if rapid.Bool().Draw(t, "trusted") {
+		s.Device = device(oidc.Level2FA, time.Hour)
+	}
+	if rapid.Bool().Draw(t, "has a code") {
+		s.Bypass = &store.BypassCode{ID: "b", UserID: "u", UsedIn: "i"}
+	}
+	changes := map[string]func(){
+		"client's floor":  func() { s.Client.MinLevel = oidc.Level2FA },
+		"API's floor":     func() { s.APIs[0].MinLevel = oidc.Level2FA },
+		"stricter policy": func() { rule.Require = policy.PhishingResistant },
+		"no trust":        func() { rule.TrustedDeviceDays = 0 },
+		"acr_values":      func() { s.Request.ACRValues = []string{oidc.ACR1FA} },
+		"max_age":         func() { s.Progress.NotBefore = noon.Add(-time.Hour) },
+		"own proofs":      func() { s.Progress.OwnProofs = true },
+		"other session":   func() { s.Session.Proofs[0].Interaction = "j" },
+		"old device":      func() { s.Device = device(oidc.Level2FA, 31*24*time.Hour) },
+		"weak device":     func() { s.Device = device(oidc.Level1FA, time.Hour) },
+		"unused code":     func() { s.Bypass = &store.BypassCode{ID: "b", UserID: "u"} },
+		"code elsewhere":  func() { s.Bypass = &store.BypassCode{ID: "b", UserID: "u", UsedIn: "j"} },
+		"another's code":  func() { s.Bypass = &store.BypassCode{ID: "b", UserID: "v", UsedIn: "i"} },
+		"disabled factor": func() { s.Authenticators[0].Disabled, s.Authenticators[1].Disabled = true, true },
+		"second factor":   func() { s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodTOTP, "i")) },
+		"recovery code":   func() { s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodRecovery, "i")) },
+		"asked":           func() { s.Progress.TrustBy = "u" },
+		"passkeys alone":  func() { rule.Methods = []string{"webauthn"} },
+	}
+	for _, name := range slices.Sorted(maps.Keys(changes)) {
+		if rapid.IntRange(0, 5).Draw(t, name) == 0 {
+			changes[name]()
+		}
 	}
 	return s
 }
