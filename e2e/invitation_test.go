@@ -26,8 +26,9 @@ type installation struct {
 	secret      string // of the application, "shop"
 }
 
-// install makes an installation and serves it until the test ends.
-func install(t *testing.T) *installation {
+// install makes an installation and serves it, with further settings as
+// environment variables, until the test ends.
+func install(t *testing.T, settings ...string) *installation {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -51,7 +52,7 @@ func install(t *testing.T) *installation {
 	in.decode(&client, "client", "add", "shop", "--redirect-uri", in.callback, "--output", "json")
 	in.secret = client.Secret
 	serve := exec.Command(command, "serve", "--config", in.config())
-	serve.Env = append(serve.Environ(), "SALLYPORT_PRIVATE_LISTEN=")
+	serve.Env = append(append(serve.Environ(), "SALLYPORT_PRIVATE_LISTEN="), settings...)
 	serve.Stderr = in.log
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
@@ -125,9 +126,17 @@ func (in *installation) request() string {
 	}.Encode()
 }
 
-// mustBeComplete takes the code that the browser came with, and reads what the
-// application hears of the sign-in.
+// mustBeComplete: the application hears of two factors, and of these.
 func (in *installation) mustBeComplete(b *tab, amr string) {
+	in.t.Helper()
+	if acr, got := in.heard(b); acr != "urn:sallyport:acr:2fa" || got != amr {
+		in.t.Errorf("the application hears of %s, %s, want two factors, %s", acr, got, amr)
+	}
+}
+
+// heard takes the code that the browser came with, and reads what the application
+// hears of the sign-in.
+func (in *installation) heard(b *tab) (acr, amr string) {
 	in.t.Helper()
 	b.mustBeAt(in.callback)
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {mustURL(in.t, b.url()).Query().Get("code")},
@@ -157,9 +166,10 @@ func (in *installation) mustBeComplete(b *tab, amr string) {
 		ACR string
 		AMR []string
 	}
-	if err := json.Unmarshal(claims, &got); err != nil || got.ACR != "urn:sallyport:acr:2fa" || strings.Join(got.AMR, " ") != amr {
-		in.t.Errorf("the application hears of %+v (%v), want two factors, %s", got, err, amr)
+	if err := json.Unmarshal(claims, &got); err != nil {
+		in.t.Fatal(err)
 	}
+	return got.ACR, strings.Join(got.AMR, " ")
 }
 
 // choose types the new password, twice.

@@ -63,7 +63,7 @@ type Rule struct {
 
 const (
 	longestGrace = 90  // days
-	longestTrust = 365 // days
+	longestTrust = 90 // days
 	mostRules    = 200
 )
 
