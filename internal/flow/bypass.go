@@ -48,23 +48,25 @@ func (e *Engine) fillBypass(ctx context.Context, v *Visit) (err error) {
 }
 
 // RecordBypass accepts the bypass code: from then on the interaction may enrol, and
-// everything else that was issued to the user has ended. store.ErrUsed: it was used
+// everything else that was issued to the user has ended. The session gets a new
+// secret, as with a proof: the right is not of those who had the old one. store.ErrUsed: it was used
 // before. store.ErrNotFound: it is not the code.
-func (e *Engine) RecordBypass(ctx context.Context, v *Visit, codeHash []byte, settle store.Settle) error {
+func (e *Engine) RecordBypass(ctx context.Context, v *Visit, codeHash []byte, settle store.Settle) (Cookie, error) {
 	if v.Step.Name != SecondFactor || !v.Step.Bypass {
-		return fmt.Errorf("flow: bypass code at step %q: %w", v.Step.Name, store.ErrStale)
+		return "", fmt.Errorf("flow: bypass code at step %q: %w", v.Step.Name, store.ErrStale)
 	}
+	secret, hash := store.NewSecret()
 	after := *v.interaction
 	after.Progress, after.SessionID = v.Progress, v.Session.ID
 	after.Progress.Ceremony = nil
 	err := e.Store.UseBypass(ctx, store.BypassUse{
-		ID: v.Bypass.ID, UserID: v.User.ID, Hash: codeHash, SessionID: v.Session.ID, SessionVersion: v.Session.Version,
+		ID: v.Bypass.ID, UserID: v.User.ID, Hash: codeHash, SessionID: v.Session.ID, SessionVersion: v.Session.Version, NewSecretHash: hash,
 		Interaction: after, Settle: settle, Now: v.Now, Events: []store.Event{v.event(store.EventBypassUsed, v.Bypass.ID)},
 	})
 	if err != nil {
-		return fmt.Errorf("use bypass code: %w", err)
+		return "", fmt.Errorf("use bypass code: %w", err)
 	}
-	return nil
+	return Cookie(v.Session.ID + "." + secret), nil
 }
 
 // enrolsBy is the bypass code whose right an enrolment spends, "" for the user's own

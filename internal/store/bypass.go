@@ -31,7 +31,7 @@ type BypassCodes interface {
 	// Bypass returns the user's live one, used or not, without its hash; ErrNotFound.
 	Bypass(ctx context.Context, userID string, now time.Time) (*BypassCode, error)
 	// UseBypass accepts the code, which lives as long as the interaction from then on,
-	// and ends everything else that was issued to the user, in one transaction.
+	// gives the session a new secret and ends everything else that was issued to the user, in one transaction.
 	// ErrNotFound if the hash is wrong or the code has ended, ErrUsed if it was used,
 	// ErrStale if session or interaction have changed.
 	UseBypass(ctx context.Context, u BypassUse) error
@@ -43,6 +43,7 @@ type BypassUse struct {
 	Hash           []byte
 	SessionID      string
 	SessionVersion int64
+	NewSecretHash  []byte      // takes the place of the session's: who had the old secret has no part in the right
 	Interaction    Interaction // as it shall be; Version is the one that was read
 	Settle         Settle
 	Now            time.Time

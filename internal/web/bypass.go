@@ -23,5 +23,5 @@ func (s *server) recordBypass(_ http.ResponseWriter, r *http.Request, v *flow.Vi
 	if err != nil {
 		return "", err
 	}
-	return "", s.Flow.RecordBypass(r.Context(), v, hash, settle)
+	return s.Flow.RecordBypass(r.Context(), v, hash, settle)
 }

@@ -43,9 +43,10 @@ func (s *Store) UseBypass(ctx context.Context, u store.BypassUse) error {
 			WHERE user_id = $1 AND id = $2 AND hash = $3 AND used_in = '' AND expires_at > $6
 				AND EXISTS (SELECT 1 FROM users u WHERE u.id = $1 AND u.epoch = bypass_codes.user_epoch AND u.disabled = 0)`,
 			u.UserID, u.ID, u.Hash, u.Interaction.ID, ms(u.Interaction.ExpiresAt), ms(u.Now)),
-		must(store.ErrStale, `UPDATE sessions SET version = version WHERE id = $1 AND version = $2 AND user_id = $3 AND expires_at > $4
-			AND EXISTS (SELECT 1 FROM users u WHERE u.id = $3 AND u.epoch = sessions.user_epoch)`,
-			u.SessionID, u.SessionVersion, u.UserID, ms(u.Now)),
+		must(store.ErrStale, `UPDATE sessions SET version = version + 1, secret_hash = $5
+			WHERE id = $1 AND version = $2 AND user_id = $3 AND expires_at > $4
+				AND EXISTS (SELECT 1 FROM users u WHERE u.id = $3 AND u.epoch = sessions.user_epoch)`,
+			u.SessionID, u.SessionVersion, u.UserID, ms(u.Now), u.NewSecretHash),
 		updateInteraction(&u.Interaction, u.Now),
 		revoke(u.UserID, u.SessionID),
 		exec(`UPDATE bypass_codes SET user_epoch = user_epoch + 1 WHERE user_id = $1`, u.UserID),

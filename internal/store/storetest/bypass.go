@@ -37,8 +37,9 @@ func (w *world) bypass(u *store.User, replaces bool) *store.BypassCode {
 
 // bypassUse is the code typed in, ready to be written.
 func (w *world) bypassUse(l lost) store.BypassUse {
+	_, hash := store.NewSecret()
 	return store.BypassUse{
-		ID: l.code.ID, UserID: l.user.ID, Hash: l.code.Hash, SessionID: l.session.ID, SessionVersion: l.session.Version,
+		ID: l.code.ID, UserID: l.user.ID, Hash: l.code.Hash, SessionID: l.session.ID, SessionVersion: l.session.Version, NewSecretHash: hash,
 		Interaction: *l.interaction, Now: w.now, Events: []store.Event{{At: w.now, Type: "bypass", UserID: l.user.ID}},
 	}
 }
@@ -46,8 +47,11 @@ func (w *world) bypassUse(l lost) store.BypassUse {
 // used has the code accepted, and the enrolment that it allows.
 func (w *world) used(l lost) store.Enrollment {
 	w.Helper()
-	w.must(w.UseBypass(w.ctx, w.bypassUse(l)))
+	use := w.bypassUse(l)
+	w.must(w.UseBypass(w.ctx, use))
 	l.interaction.Version++
+	l.session.Version++
+	l.session.SecretHash = use.NewSecretHash
 	e := w.enrollment(l.visit)
 	e.Bypass = l.code.ID
 	return e
@@ -67,7 +71,11 @@ func bypassKept(w *world) {
 	if !reflect.DeepEqual(*got, want) {
 		w.Errorf("got %+v, want %+v", *got, want)
 	}
-	w.must(w.UseBypass(w.ctx, w.bypassUse(l)))
+	use := w.bypassUse(l)
+	w.must(w.UseBypass(w.ctx, use))
+	w.is("the session's old secret", w.sessionErr(l.session), store.ErrNotFound)
+	l.session.SecretHash = use.NewSecretHash
+	w.is("the session's new secret", w.sessionErr(l.session), nil)
 	got, err = w.Bypass(w.ctx, l.user.ID, w.now)
 	w.must(err)
 	if got.UsedIn != l.interaction.ID || !got.ExpiresAt.Equal(l.interaction.ExpiresAt) {
@@ -126,7 +134,7 @@ func bypassMustFit(w *world) {
 func bypassEndsEverythingElse(w *world) {
 	l := w.lost(false)
 	a := w.issued(l.user)
-	w.must(w.UseBypass(w.ctx, w.bypassUse(l)))
+	w.used(l)
 	w.everythingEnded(a)
 	w.is("its own session", w.sessionErr(l.session), nil)
 	w.is("its own interaction", w.interactionErr(l.interaction), nil)
