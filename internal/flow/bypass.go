@@ -18,12 +18,12 @@ import (
 // bypassOpen: the user has a code that could be used here, for a level that enrolling
 // leads to.
 func (s State) bypassOpen(level oidc.Level) bool {
-	return s.Bypass != nil && s.Bypass.UserID == s.User.ID && s.Bypass.UsedIn == "" && s.Interaction != "" && level <= enrollReach
+	return s.Bypass != nil && s.Bypass.UserID == s.User.ID && s.Bypass.UsedIn == "" && s.Interaction != "" && level <= enrollReach && len(s.FirstKinds()) > 0
 }
 
 // bypassed: the user's code was used in this interaction, and nothing enrolled yet.
 func (s State) bypassed(level oidc.Level) bool {
-	return s.Bypass != nil && s.Bypass.UserID == s.User.ID && s.Bypass.UsedIn == s.Interaction && s.Interaction != "" && level <= enrollReach
+	return s.Bypass != nil && s.Bypass.UserID == s.User.ID && s.Bypass.UsedIn == s.Interaction && s.Interaction != "" && level <= enrollReach && len(s.FirstKinds()) > 0
 }
 
 // bypassStep is where the code is all that is left: no authenticator can be used.
