@@ -272,7 +272,10 @@ func TestRule12ThrottlingSparesTheOwner(t *testing.T) {
 	if got := stranger.answer(known, "password", "username", "mina", "password", r.mina.password); got.status != http.StatusTooManyRequests {
 		t.Errorf("the right password of a stranger, too soon: got %d, want 429", got.status)
 	}
-	r.clock.advance(30 * time.Second)
+	r.clock.advance(31 * time.Second)
+	known = stranger.answer(known, "password", "username", "mina", "password", "another guess").mustStep("login", 422)
+	r.clock.advance(30 * time.Second) // strangers must wait for a minute now
+	stranger.answer(known, "password", "username", "mina", "password", r.mina.password).mustStep("login", http.StatusTooManyRequests)
 	owner.signIn(r.mina, owner.authorize("web", "prompt", "login")).mustCode()
 	r.clock.advance(time.Hour)
 	stranger.signIn(r.mina, stranger.authorize("web")).mustCode()
