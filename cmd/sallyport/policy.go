@@ -113,6 +113,7 @@ func explain(p policy.Policy, of policy.Case, list []store.Authenticator) explai
 
 // outcome is what happens at a sign-in that asks for nothing of its own.
 func outcome(p policy.Policy, of policy.Case, list []store.Authenticator, reach oidc.Level) string {
+	of.HasFactor = len(list) > 0
 	level := p.Demand(of, &oidc.AuthorizationRequest{}, reach).Level
 	switch {
 	case of.User.Disabled:

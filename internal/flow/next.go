@@ -200,7 +200,7 @@ func (s State) untilStrong(step Step) (Step, bool) {
 
 // Case is what the policy decides about.
 func (s State) Case() policy.Case {
-	return policy.Case{Client: s.Client, APIs: s.APIs, User: s.User, Address: s.Address, Now: s.Now}
+	return policy.Case{Client: s.Client, APIs: s.APIs, User: s.User, HasFactor: len(s.Authenticators) > 0, Address: s.Address, Now: s.Now}
 }
 
 // counted are the authenticators that the rule lets count.

@@ -639,7 +639,7 @@ func graceMayDo(s flow.State, reached oidc.Level) bool {
 }
 
 // TestOptionalAsksWhoHasOne: under an optional rule no state reaches Done with one
-// factor where the account can prove two.
+// factor where the account has a second, be it one that the rule does not accept.
 func TestOptionalAsksWhoHasOne(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -648,9 +648,8 @@ func TestOptionalAsksWhoHasOne(t *testing.T) {
 		if flow.Next(s).Name != flow.Done {
 			return
 		}
-		counted := slices.DeleteFunc(slices.Clone(s.Authenticators), func(a store.Authenticator) bool { return !s.Policy.Rules[1].Counts(a.Kind) })
-		if reach := authn.Reach(s.User, counted, s.Session.Proofs); reach >= oidc.Level2FA && worth(s) < oidc.Level2FA {
-			t.Fatalf("done at %v, the account reaches %v: %+v", worth(s), reach, s)
+		if len(s.Authenticators) > 0 && worth(s) < oidc.Level2FA {
+			t.Fatalf("done at %v: %+v", worth(s), s)
 		}
 	})
 }

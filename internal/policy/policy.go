@@ -30,6 +30,8 @@ type Case struct {
 	APIs []*oidc.Resource
 	// User is nil while nobody is known: rules for groups do not apply then.
 	User *store.User
+	// HasFactor: the user has an authenticator, be it one that is of no use here.
+	HasFactor bool
 	// Address is where the sign-in comes, or came, from. Of the zero value no network
 	// knows anything.
 	Address netip.Addr
@@ -111,10 +113,11 @@ type Demand struct {
 // be met: the least of the listed levels, at least the client's requirement.
 // Voluntary acr_values aim for the highest listed level that the account
 // already reaches, and never ask to enrol for it (OpenID Connect Core §5.5.1.1).
-// A rule that makes the second factor optional asks who has one.
+// A rule that makes the second factor optional asks who has one, be it one that the
+// rule does not accept.
 func (p Policy) Demand(c Case, r *oidc.AuthorizationRequest, reach oidc.Level) Demand {
 	required := p.Required(c)
-	if p.Rule(c).Require == Optional && reach >= oidc.Level2FA {
+	if p.Rule(c).Require == Optional && (reach >= oidc.Level2FA || c.HasFactor) {
 		required = max(required, oidc.Level2FA)
 	}
 	names, essential := r.RequestedACR()
