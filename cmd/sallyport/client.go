@@ -31,6 +31,7 @@ type clientAddCmd struct {
 	Name                  string   `help:"What people see; the id if empty."`
 	RedirectURI           []string `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines. May be repeated."`
 	PostLogoutRedirectURI []string `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
+	Scope                 []string `placeholder:"SCOPE" help:"A further scope that it may ask for: address or phone. May be repeated."`
 	MinLevel              int      `placeholder:"LEVEL" help:"The floor under the policy: 1 or 2 factors."`
 	API                   []string `name:"api" sep:"none" placeholder:"URI" help:"An API that it may use with all of its scopes, or with those that follow: 'URI read write'. May be repeated."`
 	Introspect            []string `name:"introspect" sep:"none" placeholder:"URI" help:"An API that it is: it may ask what tokens for it are worth. May be repeated."`
@@ -103,8 +104,8 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 		name = c.ID
 	}
 	if c.Preset == "machine" {
-		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent {
-			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level or consent")
+		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 {
+			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level, consent or scopes of people")
 		}
 		return admin.Machine(c.ID, name), nil
 	}
@@ -131,6 +132,12 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	}
 	if made.MinLevel > oidc.Level2FA || made.MinLevel < oidc.Level1FA {
 		return nil, errors.New("--min-level must be 1 or 2: nothing that is there yet proves more")
+	}
+	for _, scope := range c.Scope {
+		if scope != oidc.ScopeAddress && scope != oidc.ScopePhone {
+			return nil, fmt.Errorf("--scope %s: address and phone may be added; scopes at APIs come with --api", scope)
+		}
+		made.Scopes = append(made.Scopes, scope)
 	}
 	if c.AskConsent {
 		made.SkipConsent = false

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ type userCommands struct {
 	Add     userAddCmd     `cmd:"" help:"Register somebody, and print a link with which one chooses a password and sets up a second factor."`
 	Invite  userInviteCmd  `cmd:"" help:"Print a new link for one who has not set up the account; older ones work no more."`
 	Reset   userResetCmd   `cmd:"" help:"End what was issued to one, take password and second factor, and print a link to set them up again."`
+	Set     userSetCmd     `cmd:"" help:"Change what applications are told of one."`
 	Bypass  userBypassCmd  `cmd:"" help:"Print a code for one who has lost the second factor: with the password it lets one set up another, once."`
 	Devices userDevicesCmd `cmd:"" help:"List the browsers that one trusts, or end the trust."`
 	List    userListCmd    `cmd:"" help:"List everybody."`
@@ -91,22 +93,23 @@ func mustBeFree(ctx context.Context, db *sqlstore.Store, login string) error {
 
 // userView is what an operator sees of a user.
 type userView struct {
-	ID             string      `json:"sub"`
-	Login          string      `json:"login"`
-	Name           string      `json:"name,omitempty"`
-	Email          string      `json:"email,omitempty"`
-	EmailVerified  bool        `json:"email_verified"`
-	Locale         string      `json:"locale,omitempty"`
-	Groups         []string    `json:"groups,omitempty"`
-	HasPassword    bool        `json:"has_password"`
-	MayEnroll      bool        `json:"may_enroll"`
-	GraceUntil     *time.Time  `json:"grace_until,omitempty"`
-	Disabled       bool        `json:"disabled"`
-	CreatedAt      time.Time   `json:"created_at"`
-	Authenticators []authView  `json:"authenticators,omitempty"`
-	Invitation     *inviteView `json:"invitation,omitempty"` // an open one
-	Bypass         *bypassView `json:"bypass,omitempty"`     // an open one
-	Guesses        []guessView `json:"guesses,omitempty"`    // nil: none, or GuessesUnknown
+	ID             string          `json:"sub"`
+	Login          string          `json:"login"`
+	Name           string          `json:"name,omitempty"`
+	Email          string          `json:"email,omitempty"`
+	EmailVerified  bool            `json:"email_verified"`
+	Locale         string          `json:"locale,omitempty"`
+	Claims         json.RawMessage `json:"claims,omitempty"`
+	Groups         []string        `json:"groups,omitempty"`
+	HasPassword    bool            `json:"has_password"`
+	MayEnroll      bool            `json:"may_enroll"`
+	GraceUntil     *time.Time      `json:"grace_until,omitempty"`
+	Disabled       bool            `json:"disabled"`
+	CreatedAt      time.Time       `json:"created_at"`
+	Authenticators []authView      `json:"authenticators,omitempty"`
+	Invitation     *inviteView     `json:"invitation,omitempty"` // an open one
+	Bypass         *bypassView     `json:"bypass,omitempty"`     // an open one
+	Guesses        []guessView     `json:"guesses,omitempty"`    // nil: none, or GuessesUnknown
 	// GuessesUnknown says why nothing is known of them.
 	GuessesUnknown string `json:"guesses_unknown,omitempty"`
 }
@@ -131,7 +134,7 @@ type authView struct {
 
 func shownUser(u *store.User, list []store.Authenticator) userView {
 	v := userView{
-		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Locale: u.Locale,
+		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Locale: u.Locale, Claims: u.Claims,
 		HasPassword: u.PasswordHash != "", MayEnroll: u.MayEnroll, Disabled: u.Disabled, CreatedAt: u.CreatedAt,
 	}
 	v.Groups = u.Groups
@@ -253,7 +256,7 @@ func (c *userShowCmd) Run() error {
 func (v userView) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range []struct{ name, value string }{
-		{"login", v.Login}, {"sub", v.ID}, {"name", v.Name}, {"email", v.Email}, {"locale", v.Locale}, {"groups", strings.Join(v.Groups, ", ")}, {"state", v.state()},
+		{"login", v.Login}, {"sub", v.ID}, {"name", v.Name}, {"email", v.Email}, {"locale", v.Locale}, {"claims", string(v.Claims)}, {"groups", strings.Join(v.Groups, ", ")}, {"state", v.state()},
 		{"password", yesNo(v.HasPassword)}, {"may_enroll", yesNo(v.MayEnroll)}, {"created", v.CreatedAt.Format(time.RFC3339)},
 	} {
 		if line.value != "" {

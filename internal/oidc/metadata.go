@@ -52,14 +52,14 @@ func NewMetadata(issuer string) Metadata {
 		IntrospectionEndpoint: issuer + "/introspect",
 		RevocationEndpoint:    issuer + "/revoke",
 
-		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeOfflineAccess},
+		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeAddress, ScopePhone, ScopeOfflineAccess},
 		ResponseTypesSupported: []string{ResponseTypeCode},
 		ResponseModesSupported: []string{ResponseModeQuery, ResponseModeFormPost},
 		GrantTypesSupported:    []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials},
 		ACRValuesSupported:     []string{ACR1FA, ACR2FA},
 		SubjectTypesSupported:  []string{"public"},
 		ClaimsSupported: slices.Concat([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
-			scopeClaims[ScopeProfile], scopeClaims[ScopeEmail]),
+			scopeClaims[ScopeProfile], scopeClaims[ScopeEmail], scopeClaims[ScopeAddress], scopeClaims[ScopePhone]),
 		UILocalesSupported:    []string{"en", "ko"},
 		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
 

@@ -92,6 +92,8 @@ func TestMetadataSaysWhatWouldBeAssumed(t *testing.T) {
 func TestMetadataIsHonoured(t *testing.T) {
 	t.Parallel()
 	m := oidc.NewMetadata("https://id.example.com")
+	c := shop()
+	c.Scopes = append(c.Scopes, oidc.ScopeAddress, oidc.ScopePhone)
 	for _, tt := range []struct {
 		parameter string
 		values    []string
@@ -101,7 +103,7 @@ func TestMetadataIsHonoured(t *testing.T) {
 		{"acr_values", []string{strings.Join(m.ACRValuesSupported, " ")}}, {"ui_locales", m.UILocalesSupported},
 	} {
 		for _, value := range tt.values {
-			if _, shown, redirected := answer(shop(), asks("prompt", "consent", tt.parameter, value)); shown != "" || redirected != "" {
+			if _, shown, redirected := answer(c, asks("prompt", "consent", tt.parameter, value)); shown != "" || redirected != "" {
 				t.Errorf("%s=%s: got %q, %q, want none", tt.parameter, value, shown, redirected)
 			}
 		}
@@ -111,7 +113,7 @@ func TestMetadataIsHonoured(t *testing.T) {
 			t.Errorf("acr %s is advertised and not known", name)
 		}
 	}
-	c := shop()
+	c = shop()
 	for _, c.AuthMethod = range m.TokenEndpointAuthMethodsSupported {
 		if c.SecretHashes = [][]byte{hashOf("a")}; c.Public() {
 			c.SecretHashes = nil

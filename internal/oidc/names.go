@@ -17,5 +17,7 @@ const (
 	ScopeOpenID        = "openid"
 	ScopeProfile       = "profile"
 	ScopeEmail         = "email"
+	ScopeAddress       = "address"
+	ScopePhone         = "phone"
 	ScopeOfflineAccess = "offline_access"
 )

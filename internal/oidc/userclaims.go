@@ -9,9 +9,9 @@ import (
 var scopeClaims = map[string][]string{
 	ScopeProfile: {"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile",
 		"picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"},
-	ScopeEmail: {"email", "email_verified"},
-	"address":  {"address"},
-	"phone":    {"phone_number", "phone_number_verified"},
+	ScopeEmail:   {"email", "email_verified"},
+	ScopeAddress: {"address"},
+	ScopePhone:   {"phone_number", "phone_number_verified"},
 }
 
 // protocolClaims are the server's to set: no user's claim takes their place.

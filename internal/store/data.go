@@ -39,6 +39,12 @@ type User struct {
 	CreatedAt time.Time
 }
 
+// Profile is what applications may be told of a user.
+type Profile struct {
+	Name, Email, Locale string
+	Claims              json.RawMessage // as User.Claims
+}
+
 // AuthenticatorKind is what an authenticator is.
 type AuthenticatorKind string
 

@@ -70,6 +70,7 @@ const (
 	EventUserDisabled     = "user.disabled"
 	EventUserEnabled      = "user.enabled"
 	EventUserRemoved      = "user.removed"
+	EventUserProfile      = "user.profile"
 	EventUserReset        = "user.reset"
 	EventUserResetFactors = "user.reset.factors"
 	EventUserUnlocked     = "user.unlocked"
@@ -108,7 +109,7 @@ func EventTypes() []string {
 		EventTokenCode, EventTokenCodeReused, EventTokenRefresh, EventTokenRefreshReused,
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
-		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
+		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserProfile, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
 		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -66,6 +67,9 @@ type Users interface {
 	StartGrace(ctx context.Context, userID string, until time.Time, events ...Event) error
 	// SetGrace is for operators: another end.
 	SetGrace(ctx context.Context, userID string, until time.Time, events ...Event) error
+	// SetProfile replaces what is told of the user, if the further claims still are the
+	// old ones, else ErrStale. An e-mail that is another is not verified.
+	SetProfile(ctx context.Context, userID string, old json.RawMessage, p Profile, events ...Event) error
 	// DisableUser disables the user and ends everything issued, in one transaction.
 	DisableUser(ctx context.Context, userID string, now time.Time, events ...Event) error
 	// EnableUser takes a disabling back. What it ended stays ended.

@@ -53,6 +53,9 @@ func profile(u *store.User) map[string]any {
 		_ = json.Unmarshal(u.Claims, &all) // checked when it was stored
 	}
 	own := map[string]any{"preferred_username": u.Login}
+	if all["updated_at"] == nil {
+		own["updated_at"] = u.CreatedAt.Unix()
+	}
 	for name, value := range map[string]string{"name": u.Name, "email": u.Email, "locale": u.Locale} {
 		if value != "" {
 			own[name] = value

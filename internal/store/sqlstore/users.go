@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -83,6 +84,16 @@ func (s *Store) StartGrace(ctx context.Context, userID string, until time.Time, 
 func (s *Store) SetGrace(ctx context.Context, userID string, until time.Time, events ...store.Event) error {
 	return s.update(ctx,
 		must(store.ErrNotFound, `UPDATE users SET grace_until = $2 WHERE id = $1 AND removed_at = 0`, userID, ms(until)),
+		record(events))
+}
+
+// SetProfile implements store.Users.
+func (s *Store) SetProfile(ctx context.Context, userID string, old json.RawMessage, p store.Profile, events ...store.Event) error {
+	return s.update(ctx,
+		must(store.ErrNotFound, `UPDATE users SET epoch = epoch WHERE id = $1 AND removed_at = 0`, userID),
+		must(store.ErrStale, `UPDATE users SET email_verified = CASE WHEN email = $4 THEN email_verified ELSE 0 END,
+			name = $3, email = $4, locale = $5, claims = $6 WHERE id = $1 AND claims = $2`,
+			userID, string(old), p.Name, p.Email, p.Locale, string(p.Claims)),
 		record(events))
 }
 

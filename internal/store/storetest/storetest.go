@@ -132,6 +132,7 @@ var Checks = []Check{
 	{"CreateUserOneWinner", createUserOneWinner},
 	{"UsersInPages", usersInPages},
 	{"SetPasswordHashComparesTheOld", setPasswordHashComparesTheOld},
+	{"ProfileReplaced", profileReplaced},
 	{"DisableUserEndsEverything", disableUserEndsEverything},
 	{"EnableUserGivesNothingBack", enableUserGivesNothingBack},
 	{"RevokeUserEndsEverything", revokeUserEndsEverything},
