@@ -15,15 +15,18 @@ import (
 // it counts as after a first enrolment, at most level 2 there, and no client hears of
 // the user before that.
 
-// bypassOpen: the user has a code that could be used here, for a level that enrolling
-// leads to.
-func (s State) bypassOpen(level oidc.Level) bool {
-	return s.Bypass != nil && s.Bypass.UserID == s.User.ID && s.Bypass.UsedIn == "" && s.Interaction != "" && level <= enrollReach && len(s.FirstKinds()) > 0
+// bypassFor: the user has a code, and there is something to enrol that leads to the
+// level.
+func (s State) bypassFor(level oidc.Level) bool {
+	return s.Bypass != nil && s.Bypass.UserID == s.User.ID && s.Interaction != "" && level <= enrollReach && len(s.FirstKinds()) > 0
 }
 
-// bypassed: the user's code was used in this interaction, and nothing enrolled yet.
+// bypassOpen: the code could be used here.
+func (s State) bypassOpen(level oidc.Level) bool { return s.bypassFor(level) && s.Bypass.UsedIn == "" }
+
+// bypassed: the code was used in this interaction, and nothing is enrolled yet.
 func (s State) bypassed(level oidc.Level) bool {
-	return s.Bypass != nil && s.Bypass.UserID == s.User.ID && s.Bypass.UsedIn == s.Interaction && s.Interaction != "" && level <= enrollReach && len(s.FirstKinds()) > 0
+	return s.bypassFor(level) && s.Bypass.UsedIn == s.Interaction
 }
 
 // bypassStep is where the code is all that is left: no authenticator can be used.

@@ -545,6 +545,7 @@ func drawNear(t *rapid.T) flow.State {
 		"API's floor":     func() { s.APIs[0].MinLevel = oidc.Level2FA },
 		"stricter policy": func() { rule.Require = policy.PhishingResistant },
 		"no trust":        func() { rule.TrustedDeviceDays = 0 },
+		"nothing to bind": func() { rule.Methods = []string{"recovery"} },
 		"acr_values":      func() { s.Request.ACRValues = []string{oidc.ACR1FA} },
 		"max_age":         func() { s.Progress.NotBefore = noon.Add(-time.Hour) },
 		"own proofs":      func() { s.Progress.OwnProofs = true },

@@ -147,13 +147,11 @@ func agent(name string) string {
 }
 
 // relyOnDevice adds the trusted device to what the end of the interaction makes, if
-// the evidence alone is not enough. A sign-in with the password uses its secret up
+// more than the evidence was to be asked for. A sign-in with the password uses its secret up
 // and returns the next; a request that asks nobody does not, for several may come
 // at once.
 func (e *Engine) relyOnDevice(v *Visit, f *store.Finish) DeviceCookie {
-	alone := v.Evidence()
-	alone.Device = nil
-	if _, err := e.Policy.Allows(v.Case(), v.Session.UserEpoch, alone); err == nil {
+	if v.Device == nil || v.Step.Evidence.Level >= v.Policy.Demand(v.Case(), v.Request, v.reach()).Level {
 		return DeviceCookie{}
 	}
 	_, presented, _ := strings.Cut(v.Origin.Device, ".")
