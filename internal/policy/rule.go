@@ -62,7 +62,7 @@ type Rule struct {
 }
 
 const (
-	longestGrace = 90  // days
+	longestGrace = 90 // days
 	longestTrust = 90 // days
 	mostRules    = 200
 )

@@ -159,7 +159,7 @@ func TestRulesThatCannotWorkAreRefused(t *testing.T) {
 		`rule 1: require phishing-resistant is never met without the method webauthn`:                        {{Require: policy.PhishingResistant, Methods: []string{"totp"}}},
 		`rule 2: an empty name of a client or a group`:                                                       {{Clients: some}, {Groups: []string{" "}}},
 		`rule 1: max_age must be a minute or more, or 0`:                                                     {{MaxAge: time.Second}},
-		`rule 1: trusted_device_days must be from 0 to 90`:                                                  {{TrustedDeviceDays: -1}},
+		`rule 1: trusted_device_days must be from 0 to 90`:                                                   {{TrustedDeviceDays: -1}},
 		`rule 1: grace_days must be from 0 to 90`:                                                            {{GraceDays: 91}},
 		`rule 1: grace_days is for rules that require a second factor`:                                       {{Require: policy.Off, GraceDays: 7}},
 		`rule 1: trusted_device_days is for rules that require a second factor`:                              {{Require: policy.Off, TrustedDeviceDays: 7}},
