@@ -85,6 +85,10 @@ type Credential struct {
 	SignCount uint32
 	// Record is the whole credential record, flags included, as authn keeps it.
 	Record json.RawMessage
+	// Alone: its signature may stand for the user without the password, for whoever
+	// enrolled it has more than the password: an invitation, or a later session in
+	// which both were proven.
+	Alone bool
 }
 
 // Method is how something was proven.
@@ -206,7 +210,8 @@ const (
 	CeremonyGet    CeremonyType = "webauthn.get"
 )
 
-// Ceremony is a challenge for one user, in one interaction, for one answer.
+// Ceremony is a challenge for one user, in one interaction, for one answer. With no
+// user it is for whoever signs in with a passkey alone.
 type Ceremony struct {
 	Type      CeremonyType `json:"type"`
 	UserID    string       `json:"user"`

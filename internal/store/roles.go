@@ -102,6 +102,12 @@ type Authenticators interface {
 	// (else ErrStale), accepts the counter if it is greater than any accepted before,
 	// or if there never was one (else ErrUsed), and adds the proof, in one transaction.
 	UseAssertion(ctx context.Context, a Assertion) error
+	// UserByCredential returns whose the credential is, ErrNotFound if it is nobody's.
+	UserByCredential(ctx context.Context, credentialID []byte) (*User, error)
+	// StartWithAssertion takes the challenge and accepts the counter as UseAssertion
+	// does, and starts a session as StartSession does, in one transaction.
+	// ErrNotFound if the credential is no way in without a password, or no longer.
+	StartWithAssertion(ctx context.Context, a SignIn) error
 	// UseRecoveryCode accepts the code of the set if it is unused (ErrUsed if it
 	// was used, ErrNotFound if it is none), adds the proof, and ends everything
 	// else that was issued to the user, in one transaction.
@@ -128,9 +134,24 @@ type Enrollment struct {
 // Assertion is all that an authenticator's signature makes durable.
 type Assertion struct {
 	Authenticator string     // its id
+	Credential    Credential // as it shall be, but for Alone, which only MakesAlone changes
+	// WasAlone: no password stands beside the proof, so the credential must be a way
+	// in alone, else ErrNotFound. MakesAlone: it is one from now on.
+	WasAlone, MakesAlone bool
+	Proof                AddProof
+	Interaction          Interaction // without the challenge; Version is the one that was read
+}
+
+// SignIn is all that a sign-in with a passkey alone makes durable.
+type SignIn struct {
+	Authenticator string     // its id
 	Credential    Credential // as it shall be
-	Proof         AddProof
-	Interaction   Interaction // without the challenge; Version is the one that was read
+	Session       *Session   // with its first proof
+	Replaces      string     // the session that ends for it; "" for none
+	// Interaction is without the challenge; Version is the one that was read. The store
+	// binds it to the new session.
+	Interaction Interaction
+	Events      []Event
 }
 
 // AddProof appends a proof to a live session of that user and rotates the

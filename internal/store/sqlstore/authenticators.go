@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -12,13 +13,13 @@ import (
 func (s *Store) Authenticators(ctx context.Context, userID string) (list []store.Authenticator, err error) {
 	err = s.read(ctx, `SELECT a.id, a.user_id, a.kind, a.name, a.secret, a.last_step, a.disabled, a.created_at, a.last_used_at,
 			(SELECT count(*) FROM recovery_codes c WHERE c.authenticator_id = a.id AND c.used_at = 0),
-			k.id, coalesce(k.rp_id, ''), coalesce(k.sign_count, 0), coalesce(k.record, '')
+			k.id, coalesce(k.rp_id, ''), coalesce(k.sign_count, 0), coalesce(k.record, ''), coalesce(k.alone, 0)
 		FROM authenticators a LEFT JOIN credentials k ON k.authenticator_id = a.id
 		WHERE a.user_id = $1 ORDER BY a.id`, []any{userID}, func(r *sql.Rows) error {
 		var a store.Authenticator
 		var k store.Credential
 		err := r.Scan(&a.ID, &a.UserID, &a.Kind, &a.Name, &a.Secret, &a.LastStep, &a.Disabled, at{&a.CreatedAt}, at{&a.LastUsedAt}, &a.CodesLeft,
-			&k.ID, &k.RPID, &k.SignCount, raw{&k.Record})
+			&k.ID, &k.RPID, &k.SignCount, raw{&k.Record}, &k.Alone)
 		if k.ID != nil {
 			a.Credential = &k
 		}
@@ -82,17 +83,60 @@ func giveHandle(user, handle string) step {
 // UseAssertion implements store.Authenticators. The authenticator's row is written
 // first and the session's next: that is the order of locks.
 func (s *Store) UseAssertion(ctx context.Context, a store.Assertion) error {
-	proof, k := newProof(a.Proof), a.Credential
+	proof := newProof(a.Proof)
 	err := s.update(ctx,
-		must(store.ErrNotFound, `UPDATE authenticators SET last_used_at = $4 WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0`,
-			a.Authenticator, proof.UserID, string(store.KindWebAuthn), ms(proof.Now)),
-		must(store.ErrUsed, `UPDATE credentials SET sign_count = $3, record = $4
-			WHERE id = $1 AND authenticator_id = $2 AND (sign_count < $3 OR sign_count = 0 AND $3 = 0)`,
-			k.ID, a.Authenticator, int64(k.SignCount), string(k.Record)),
+		useCredential(a.Authenticator, proof.UserID, a.Credential, a.WasAlone, proof.Now),
+		makeAlone(a.MakesAlone, a.Authenticator),
 		exec(`UPDATE sessions SET version = version WHERE id = $1`, proof.SessionID),
 		updateInteraction(&a.Interaction, proof.Now),
 		proof.step)
 	return proof.tell(err)
+}
+
+// useCredential accepts the counter of a credential of the user, who need not have
+// proven anything else if it must be a way in alone.
+func useCredential(authenticator, user string, k store.Credential, alone bool, now time.Time) step {
+	return all(
+		must(store.ErrNotFound, `UPDATE authenticators SET last_used_at = $4 WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0
+			AND ($5 = 0 OR EXISTS (SELECT 1 FROM credentials k WHERE k.authenticator_id = authenticators.id AND k.alone = 1))`,
+			authenticator, user, string(store.KindWebAuthn), ms(now), bit(alone)),
+		must(store.ErrUsed, `UPDATE credentials SET sign_count = $3, record = $4
+			WHERE id = $1 AND authenticator_id = $2 AND (sign_count < $3 OR sign_count = 0 AND $3 = 0)`,
+			k.ID, authenticator, int64(k.SignCount), string(k.Record)))
+}
+
+func makeAlone(makes bool, authenticator string) step {
+	if !makes {
+		return nil
+	}
+	return exec(`UPDATE credentials SET alone = 1 WHERE authenticator_id = $1`, authenticator)
+}
+
+// UserByCredential implements store.Authenticators.
+func (s *Store) UserByCredential(ctx context.Context, id []byte) (*store.User, error) {
+	u := &store.User{}
+	err := s.row(ctx, `SELECT `+userColumns+` FROM credentials k JOIN authenticators a ON a.id = k.authenticator_id JOIN users u ON u.id = a.user_id
+		WHERE k.id = $1 AND u.removed_at = 0`, []any{id}, userFields(u)...)
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// StartWithAssertion implements store.Authenticators, in the order of locks: the
+// authenticator, sessions, interactions.
+func (s *Store) StartWithAssertion(ctx context.Context, a store.SignIn) error {
+	start, err := startSession(a.Session, a.Replaces, a.Interaction.ID)
+	if err != nil {
+		return err
+	}
+	after := a.Interaction
+	after.SessionID = a.Session.ID
+	return s.update(ctx,
+		useCredential(a.Authenticator, a.Session.UserID, a.Credential, true, a.Session.CreatedAt),
+		start,
+		updateInteraction(&after, a.Session.CreatedAt),
+		record(a.Events))
 }
 
 // UseRecoveryCode implements store.Authenticators. The rows of the user and of the
@@ -139,8 +183,8 @@ func createAuthenticator(a store.Authenticator, codeHashes [][]byte) step {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 		a.ID, a.UserID, string(a.Kind), a.Name, a.Secret, a.LastStep, bit(a.Disabled), ms(a.CreatedAt), ms(a.LastUsedAt))}
 	if k := a.Credential; k != nil {
-		steps = append(steps, must(store.ErrExists, `INSERT INTO credentials (id, authenticator_id, rp_id, sign_count, record)
-			VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, k.ID, a.ID, k.RPID, int64(k.SignCount), string(k.Record)))
+		steps = append(steps, must(store.ErrExists, `INSERT INTO credentials (id, authenticator_id, rp_id, sign_count, record, alone)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, k.ID, a.ID, k.RPID, int64(k.SignCount), string(k.Record), bit(k.Alone)))
 	}
 	for _, hash := range codeHashes {
 		steps = append(steps, exec(`INSERT INTO recovery_codes (authenticator_id, hash, used_at) VALUES ($1, $2, 0)`, a.ID, hash))

@@ -31,7 +31,7 @@ func newLockFixture(t *testing.T) lockFixture {
 	f.totp = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindTOTP, Secret: []byte("t"), CreatedAt: now}
 	f.set = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindRecovery, Secret: []byte("r"), CreatedAt: now}
 	f.key = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindWebAuthn, Secret: []byte("k"), CreatedAt: now,
-		Credential: &store.Credential{ID: []byte("k"), Record: []byte("{}")}}
+		Credential: &store.Credential{ID: []byte("k"), Record: []byte("{}"), Alone: true}}
 	f.session = &store.Session{ID: store.NewID(), SecretHash: []byte("s"), UserID: f.user.ID, Version: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	f.interaction = &store.Interaction{ID: store.NewID(), BrowserHash: []byte("b"), SessionID: f.session.ID, Version: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	ctx := t.Context()
@@ -77,6 +77,12 @@ func (f lockFixture) useAssertion(ctx context.Context) error {
 	return f.UseAssertion(ctx, store.Assertion{Authenticator: f.key.ID, Credential: *f.key.Credential, Proof: f.proof(), Interaction: *f.interaction})
 }
 
+func (f lockFixture) signIn(ctx context.Context) error {
+	s := *f.session
+	s.ID, s.SecretHash = store.NewID(), []byte("n")
+	return f.StartWithAssertion(ctx, store.SignIn{Authenticator: f.key.ID, Credential: *f.key.Credential, Session: &s, Replaces: f.session.ID, Interaction: *f.interaction})
+}
+
 func (f lockFixture) enroll(ctx context.Context) error {
 	totp, set := f.totp, f.set
 	totp.ID, set.ID = store.NewID(), store.NewID()
@@ -114,6 +120,7 @@ func TestLocksInOrder(t *testing.T) {
 		"UseRecoveryCode":      {lockFixture.useCode, []string{"users", "authenticators", "recovery_codes", "sessions"}},
 		"UseTOTPStep":          {lockFixture.useStep, []string{"authenticators", "sessions"}},
 		"UseAssertion":         {lockFixture.useAssertion, []string{"authenticators", "sessions", "interactions"}},
+		"StartWithAssertion":   {lockFixture.signIn, []string{"authenticators", "sessions", "interactions"}},
 		"EnrollFirst":          {lockFixture.enroll, []string{"users", "authenticators", "sessions", "interactions"}},
 		"ReplaceRecoveryCodes": {lockFixture.replace, []string{"authenticators"}},
 		"RemoveUser":           {lockFixture.remove, []string{"users", "authenticators", "sessions"}},

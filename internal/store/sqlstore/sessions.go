@@ -37,23 +37,33 @@ func (s *Store) Session(ctx context.Context, id string, secretHash []byte, now t
 
 // StartSession implements store.Sessions.
 func (s *Store) StartSession(ctx context.Context, n *store.Session, replaces, interaction string, settle store.Settle, known *store.KnownBrowser, events ...store.Event) error {
+	start, err := startSession(n, replaces, interaction)
+	if err != nil {
+		return err
+	}
+	var bind step
+	if interaction != "" {
+		bind = must(store.ErrStale, `UPDATE interactions SET session_id = $2, version = version + 1
+			WHERE id = $1 AND expires_at > $3`, interaction, n.ID, ms(n.CreatedAt))
+	}
+	return s.update(ctx, start, bind, settled(settle), remember(known), record(events))
+}
+
+// startSession makes a session with its proofs in the place of another.
+func startSession(n *store.Session, replaces, interaction string) (step, error) {
 	steps := []step{
 		must(store.ErrStale, `INSERT INTO sessions (id, secret_hash, user_id, user_epoch, version, created_at, last_seen_at, expires_at)
 			SELECT $1, $2, u.id, u.epoch, $5, $6, $7, $8 FROM users u WHERE u.id = $3 AND u.epoch = $4 AND u.disabled = 0`,
 			n.ID, n.SecretHash, n.UserID, n.UserEpoch, n.Version, ms(n.CreatedAt), ms(n.LastSeenAt), ms(n.ExpiresAt)),
 		endSession(replaces, interaction),
 	}
-	if interaction != "" {
-		steps = append(steps, must(store.ErrStale, `UPDATE interactions SET session_id = $2, version = version + 1
-			WHERE id = $1 AND expires_at > $3`, interaction, n.ID, ms(n.CreatedAt)))
-	}
 	for i, p := range n.Proofs {
 		if p.UserID != n.UserID {
-			return errors.New("sqlstore: a session with another user's proof")
+			return nil, errors.New("sqlstore: a session with another user's proof")
 		}
 		steps = append(steps, appendProof(n.ID, int64(i-len(n.Proofs))+n.Version+1, p))
 	}
-	return s.update(ctx, append(steps, settled(settle), remember(known), record(events))...)
+	return all(steps...), nil
 }
 
 // appendProof keeps a proof as the one that raised the session to this version.

@@ -61,6 +61,8 @@ func TestBrokenStoresFail(t *testing.T) {
 		"TOTPStepsOnlyRise":              func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
 		"AssertionTakenOnce":             func(s *sqlstore.Store) store.Store { return &looksForChallenge{s} },
 		"CountersOnlyRise":               func(s *sqlstore.Store) store.Store { return &looksAtCounter{s} },
+		"SignInTakenOnce":                func(s *sqlstore.Store) store.Store { return &looksBeforeSignIn{s} },
+		"AloneAfterBothFactors":          func(s *sqlstore.Store) store.Store { return &forgetsAlone{s} },
 		"AddProofNeverLost":              func(s *sqlstore.Store) store.Store { return &losesProofs{Store: s} },
 		"AddProofRotatesByVersion":       func(s *sqlstore.Store) store.Store { return &alwaysRotates{s} },
 		"AddProofForAnotherUser":         func(s *sqlstore.Store) store.Store { return &mergesUsers{s} },
@@ -221,6 +223,31 @@ func (s *looksAtCounter) UseAssertion(ctx context.Context, a store.Assertion) er
 		return err
 	}
 	return s.Store.AddProof(ctx, a.Proof)
+}
+
+// looksBeforeSignIn takes an answer if its challenge waits when it looks.
+type looksBeforeSignIn struct{ *sqlstore.Store }
+
+func (s *looksBeforeSignIn) StartWithAssertion(ctx context.Context, a store.SignIn) error {
+	i, err := s.Interaction(ctx, a.Interaction.ID, a.Interaction.BrowserHash, a.Session.CreatedAt)
+	if err != nil {
+		return err
+	}
+	if i.Version != a.Interaction.Version {
+		return store.ErrStale
+	}
+	if err := s.Store.StartWithAssertion(ctx, a); !errors.Is(err, store.ErrStale) {
+		return err
+	}
+	return s.Store.StartSession(ctx, a.Session, a.Replaces, "", store.Settle{}, nil)
+}
+
+// forgetsAlone does not ask whether a credential may stand for its user.
+type forgetsAlone struct{ *sqlstore.Store }
+
+func (s *forgetsAlone) UseAssertion(ctx context.Context, a store.Assertion) error {
+	a.WasAlone = false
+	return s.Store.UseAssertion(ctx, a)
 }
 
 // losesProofs keeps the first proof and drops whatever comes later.

@@ -161,6 +161,12 @@ var Checks = []Check{
 	{"CountersOnlyRise", countersOnlyRise},
 	{"AssertionAllOrNothing", assertionAllOrNothing},
 	{"AssertionMustFit", assertionMustFit},
+	{"SignInTakenOnce", signInTakenOnce},
+	{"SignInCounterOnce", signInCounterOnce},
+	{"SignInReplaces", signInReplaces},
+	{"SignInAllOrNothing", signInAllOrNothing},
+	{"AloneAfterBothFactors", aloneAfterBothFactors},
+	{"UserByCredential", userByCredential},
 
 	{"InvitationKept", invitationKept},
 	{"InvitationNeedsSecretAndLife", invitationNeedsSecretAndLife},
