@@ -30,8 +30,8 @@ type ThrottledError struct {
 
 func (e *ThrottledError) Error() string { return "authn: throttled" }
 
-// AttemptError is an error of a password attempt with the user whose login it was
-// for: for the audit log, and never for who attempted it.
+// AttemptError is an error of an attempt to sign in with the user whose login or
+// credential it was: for the audit log, and never for who attempted it.
 type AttemptError struct {
 	UserID string
 	Err    error

@@ -217,15 +217,16 @@ func amr(level oidc.Level, set []store.Proof) []string {
 
 // Reach is the highest level that an account can prove in a session of these
 // proofs, with what it has enrolled: its password and these authenticators, the
-// disabled ones left out.
+// disabled ones left out. Without a password only a passkey that may stand alone
+// proves anything.
 func Reach(u *store.User, list []store.Authenticator, proofs []store.Proof) oidc.Level {
-	if u.PasswordHash == "" {
-		return oidc.LevelNone
+	reach := oidc.LevelNone
+	if u.PasswordHash != "" {
+		reach = oidc.Level1FA
 	}
-	reach := oidc.Level1FA
 	for _, a := range list {
 		switch {
-		case !Usable(a):
+		case !Usable(a), u.PasswordHash == "" && !Alone(a):
 		case a.Kind == store.KindWebAuthn && !BoundBy(proofs, a.ID):
 			reach = oidc.LevelPHR
 		default:

@@ -36,6 +36,12 @@ const (
 	ReasonUnknown   WebAuthnReason = "unknown_credential"
 	ReasonCounter   WebAuthnReason = "counter" // went back: there may be a copy of the key
 	ReasonInvalid   WebAuthnReason = "invalid" // signature, relying party, flags or algorithm
+
+	// Of a sign-in with a passkey alone.
+	ReasonUnverified    WebAuthnReason = "user_not_verified"
+	ReasonNoPIN         WebAuthnReason = "no_pin" // the same, with a security key
+	ReasonDisabled      WebAuthnReason = "disabled"
+	ReasonPasswordFirst WebAuthnReason = "password_first" // the credential is no way in alone yet
 )
 
 // WebAuthnError says why an authenticator's answer was not taken. It counts

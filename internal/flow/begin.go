@@ -73,7 +73,7 @@ func (e *Engine) cutOffs(req *oidc.AuthorizationRequest, now time.Time) (store.P
 func (e *Engine) createInteraction(ctx context.Context, v *Visit, browserHash []byte) (string, error) {
 	i := &store.Interaction{
 		ID: store.NewID(), BrowserHash: browserHash, ClientID: v.Client.ID, Request: *v.Request,
-		Progress: v.Progress, Version: 1, CreatedAt: v.Now, ExpiresAt: v.Now.Add(interactionTTL),
+		Progress: e.offered(v), Version: 1, CreatedAt: v.Now, ExpiresAt: v.Now.Add(interactionTTL),
 	}
 	if v.Session != nil {
 		i.SessionID = v.Session.ID

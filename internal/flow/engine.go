@@ -192,11 +192,8 @@ func (e *Engine) fill(ctx context.Context, v *Visit, s *store.Session) (err erro
 	if v.User, err = e.Store.User(ctx, s.UserID); err != nil {
 		return fmt.Errorf("load the session's user: %w", err)
 	}
-	if v.Authenticators, err = e.Store.Authenticators(ctx, s.UserID); err != nil {
-		return fmt.Errorf("load authenticators: %w", err)
-	}
-	for i, a := range v.Authenticators { // what was registered for another host exists, and is of no use
-		v.Authenticators[i].Disabled = a.Disabled || !e.WebAuthn.Serves(a)
+	if v.Authenticators, err = e.authenticators(ctx, s.UserID); err != nil {
+		return err
 	}
 	if v.needsConsent() {
 		v.Consent, err = e.Store.Consent(ctx, s.UserID, v.Client.ID)
@@ -212,6 +209,19 @@ func (e *Engine) fill(ctx context.Context, v *Visit, s *store.Session) (err erro
 	}
 	v.HintedElsewhere = v.Request.LoginHint != "" && !names(v.Request.LoginHint, v.User)
 	return nil
+}
+
+// authenticators are those of a user. What was registered for another host exists,
+// and is of no use.
+func (e *Engine) authenticators(ctx context.Context, userID string) ([]store.Authenticator, error) {
+	list, err := e.Store.Authenticators(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("load authenticators: %w", err)
+	}
+	for i, a := range list {
+		list[i].Disabled = a.Disabled || !e.WebAuthn.Serves(a)
+	}
+	return list, nil
 }
 
 // needsConsent reports whether a remembered consent can matter: not where nobody is

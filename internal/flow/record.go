@@ -25,22 +25,11 @@ func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, se
 		add, cookie := v.addProof(proof, settle, store.EventLoginPassword)
 		return cookie.after(e.Store.AddProof(ctx, add), add)
 	}
-	secret, hash := store.NewSecret()
-	s := &store.Session{
-		ID: store.NewID(), SecretHash: hash, UserID: u.ID, UserEpoch: u.Epoch, Proofs: []store.Proof{proof},
-		Version: 1, CreatedAt: v.Now, LastSeenAt: v.Now, ExpiresAt: v.Now.Add(e.SessionTTL),
-	}
-	replaces, event := "", v.event(store.EventLoginPassword, "")
-	event.UserID, event.Session = u.ID, s.ID
-	events := []store.Event{event}
-	if v.Session != nil { // another user's
-		replaces = v.Session.ID
-		events = append(events, v.event(store.EventSessionReplaced, ""))
-	}
+	s, replaces, cookie, events := e.newSession(v, u, proof, store.EventLoginPassword)
 	if err := e.Store.StartSession(ctx, s, replaces, v.Interaction, settle, nil, events...); err != nil {
 		return "", fmt.Errorf("start session: %w", err)
 	}
-	return Cookie(s.ID + "." + secret), nil
+	return cookie, nil
 }
 
 // RecordTOTP accepts the step and records the proof. store.ErrUsed: the step,

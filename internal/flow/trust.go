@@ -57,11 +57,19 @@ func (s State) grantedDevice() *store.GrantedDevice {
 // asksForTrust: the user has just proven all that is asked for, here, could be
 // spared it in this browser, and has not been asked.
 func (s State) asksForTrust() bool {
-	if s.Interaction == "" || s.Device != nil || s.TrustDeclined || s.Progress.TrustBy == s.User.ID || !s.plain() || !s.Policy.TrustsDevices(s.Case()) {
+	if s.Interaction == "" || !s.passwordHere() || s.Device != nil || s.TrustDeclined || s.Progress.TrustBy == s.User.ID || !s.plain() || !s.Policy.TrustsDevices(s.Case()) {
 		return false
 	}
 	required := s.Policy.Demand(s.Case(), s.Request, s.reach()).Level
 	return required >= oidc.Level2FA && s.trustLevel() >= required
+}
+
+// passwordHere: the user has given the password in this interaction. After a passkey
+// alone there is nothing to spare, and trust would let the password be enough.
+func (s State) passwordHere() bool {
+	return slices.ContainsFunc(s.Session.Proofs, func(p store.Proof) bool {
+		return p.Method == store.MethodPassword && p.Interaction == s.Interaction
+	})
 }
 
 // trustLevel is what was proven in this interaction with authenticators that the user

@@ -59,15 +59,20 @@ func (e *Engine) RecordAssertion(ctx context.Context, v *Visit, a *authn.Answer)
 	after.Progress, after.SessionID = v.Progress, v.Session.ID
 	after.Progress.Ceremony = nil
 	cookie, err := cookie.after(e.Store.UseAssertion(ctx, store.Assertion{
-		Authenticator: a.Authenticator, Credential: a.Credential, Proof: add, Interaction: after,
+		Authenticator: a.Authenticator, Credential: a.Credential, MakesAlone: authn.MakesAlone(proof, v.Evidence().Counting()), Proof: add, Interaction: after,
 	}), add)
+	return cookie, notUsed(err)
+}
+
+// notUsed says of what the store refused that the authenticator is the reason.
+func notUsed(err error) error {
 	switch {
 	case errors.Is(err, store.ErrUsed):
-		return "", &authn.WebAuthnError{Reason: authn.ReasonCounter}
+		return &authn.WebAuthnError{Reason: authn.ReasonCounter}
 	case errors.Is(err, store.ErrNotFound):
-		return "", &authn.WebAuthnError{Reason: authn.ReasonUnknown}
+		return &authn.WebAuthnError{Reason: authn.ReasonUnknown}
 	}
-	return cookie, err
+	return err
 }
 
 // NewKey is the authenticator that the user has just registered.
@@ -84,5 +89,6 @@ func (v *Visit) NewKey(a *authn.Answer) (Enrolled, error) {
 	}
 	n.Proof = v.proof(store.MethodWebAuthn, v.User.ID, n.Authenticator.ID)
 	n.Proof.UserVerified, n.Proof.BackupEligible, n.Proof.Bound = a.UserVerified, a.BackupEligible, true
+	n.Authenticator.Credential.Alone = v.Invited() && a.UserVerified // an invitation is more than a password
 	return n, nil
 }

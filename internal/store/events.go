@@ -26,6 +26,7 @@ const (
 	EventLoginTOTP           = "login.totp"
 	EventLoginRecovery       = "login.recovery"
 	EventLoginWebAuthn       = "login.webauthn"
+	EventLoginPasskey        = "login.passkey" // alone
 	EventLoginWebAuthnFailed = "login.webauthn.failed"
 	EventLoginPasswordFailed = "login.password.failed"
 	EventLoginCodeFailed     = "login.code.failed"
@@ -100,7 +101,7 @@ const (
 // EventTypes are all types.
 func EventTypes() []string {
 	return []string{
-		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginWebAuthn, EventLoginWebAuthnFailed, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
+		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginWebAuthn, EventLoginPasskey, EventLoginWebAuthnFailed, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
 		EventInvitationMade, EventInvitationRedeemed,
 		EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
 		EventDeviceTrusted, EventDeviceEnded, EventDeviceReused,

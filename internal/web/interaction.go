@@ -98,6 +98,7 @@ type action struct {
 
 var actions = map[string]action{
 	"password": {flow.Login, (*server).recordPassword},
+	"passkey":  {flow.Login, (*server).recordPasskey},
 	"totp":     {flow.SecondFactor, (*server).recordTOTP},
 	"webauthn": {flow.SecondFactor, (*server).recordAssertion},
 	"recovery": {flow.SecondFactor, (*server).recordRecovery},

@@ -24,7 +24,7 @@ func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.V
 	n := noted(r)
 	switch {
 	case errors.As(err, &unproven):
-		return s.webauthnRefused(w, r, v, unproven)
+		return s.webauthnRefused(w, r, v, unproven, err)
 	case v.Step.Name == flow.Enroll && errors.Is(err, store.ErrExists):
 		return s.renderAnew(w, r, v, "error.webauthn_taken")
 	case errors.Is(err, errCancelled):
@@ -74,7 +74,7 @@ func (s *server) throttled(w http.ResponseWriter, t *authn.ThrottledError) (erro
 	return "error.throttled", map[string]any{"Minutes": (seconds + 59) / 60}
 }
 
-func (s *server) recordPassword(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
+func (s *server) recordPassword(w http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {
 	login, err := field(form, "username", 1024)
 	if err != nil {
 		return "", err
@@ -91,7 +91,11 @@ func (s *server) recordPassword(_ http.ResponseWriter, r *http.Request, v *flow.
 	if err != nil {
 		return "", err
 	}
-	return s.Flow.RecordPassword(r.Context(), v, in.User, in.Settle)
+	cookie, err := s.Flow.RecordPassword(r.Context(), v, in.User, in.Settle)
+	if err == nil {
+		s.passwordUsed(w, r)
+	}
+	return cookie, err
 }
 
 func (s *server) recordTOTP(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {

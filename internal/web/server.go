@@ -140,6 +140,7 @@ const (
 	browserCookie = "sallyport-browser"
 	knownCookie   = "sallyport-known"
 	deviceCookie  = "sallyport-device"
+	methodCookie  = "sallyport-method" // the last way in, where it was a passkey
 )
 
 func (s *server) cookieName(name string) string {

@@ -65,7 +65,9 @@ func (s *server) frame(r *http.Request, v *flow.Visit, errorKey string, args map
 func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Page, error) {
 	switch v.Step.Name {
 	case flow.Login:
-		return page.Login{Frame: f, Username: loginHint(r, v)}, nil
+		p, err := s.loginPage(r, v, f)
+		p.Version = v.Version() // making the challenge was a change
+		return p, err
 	case flow.SecondFactor:
 		p, err := s.secondFactorPage(r, v, f)
 		p.Version = v.Version() // making the challenge was a change

@@ -44,7 +44,7 @@ func (s *server) recordRegistration(_ http.ResponseWriter, r *http.Request, v *f
 }
 
 // webauthnRefused shows the step again, with another challenge.
-func (s *server) webauthnRefused(w http.ResponseWriter, r *http.Request, v *flow.Visit, refused *authn.WebAuthnError) error {
+func (s *server) webauthnRefused(w http.ResponseWriter, r *http.Request, v *flow.Visit, refused *authn.WebAuthnError, why error) error {
 	event := store.Event{
 		Type: store.EventLoginWebAuthnFailed, ClientID: v.Client.ID, Session: sessionID(v), Interaction: v.Interaction,
 		UserID: v.Subject(), Detail: string(refused.Reason),
@@ -52,12 +52,10 @@ func (s *server) webauthnRefused(w http.ResponseWriter, r *http.Request, v *flow
 	if v.Step.Name == flow.Enroll {
 		event.Type = store.EventEnrollWebAuthnFailed
 	}
+	aboutWhom(v, &event, why)
 	s.recordEvent(r, event)
 	noted(r).because("webauthn_" + string(refused.Reason))
-	if refused.Reason == authn.ReasonUnknown {
-		return s.renderAnew(w, r, v, "error.webauthn_unknown")
-	}
-	return s.renderAnew(w, r, v, "error.webauthn")
+	return s.renderAnew(w, r, v, webauthnError(v, refused.Reason))
 }
 
 // renderAnew shows the step again without the challenge that was answered.

@@ -61,10 +61,13 @@ type Invitation struct {
 	KeepPassword bool
 }
 
-// Login asks for username and password, posted to Action+"/password".
+// Login asks for username and password, posted to Action+"/password", or for a
+// passkey, posted to Action+"/passkey" as answer.
 type Login struct {
 	Frame
 	Username string // what the field holds at first
+	Options  string // JSON for the script; "": passkeys are not offered
+	Passkey  bool   // the page is about the passkey, with a link to the password
 }
 
 // SecondFactor asks for one of the user's factors: a passkey or security key

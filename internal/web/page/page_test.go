@@ -43,6 +43,8 @@ func samples() map[string]Page {
 	qr := template.HTML(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="#fff"/><path fill="#000" d="M1 1h3v3h-3zM5 1h3v3h-3zM1 5h3v3h-3zM6 6h1v1h-1z"/></svg>`)
 	const options = `{"challenge":"Y2hhbGxlbmdl","rpId":"id.example.com","allowCredentials":[{"type":"public-key","id":"a2V5"}]}`
 	m := map[string]Page{
+		"login_or_passkey":     Login{Frame: frame, Options: `{"challenge":"AA"}`},
+		"login_passkey":        Login{Frame: frame, Options: `{"challenge":"AA"}`, Passkey: true},
 		"enroll_later":         Enroll{Frame: at("enroll", true, false), Method: "webauthn", Other: "totp", Options: options, Until: "2026-12-24"},
 		"enroll_last_day":      Enroll{Frame: at("enroll", true, false), Method: "webauthn", Options: options, Until: "2026-12-24", LastDay: true},
 		"login":                Login{Frame: frame},
@@ -289,7 +291,8 @@ func TestHostileValues(t *testing.T) {
 	const evil = `"'><script>alert(1)</script>{Client}{{.}}`
 	f := Frame{Base: "", Action: "/interaction/1", CSRF: evil, Step: evil, Subject: evil, Client: evil, Account: evil, Error: "error.throttled", ErrorArgs: map[string]any{"Minutes": evil}, Cancellable: true}
 	for _, p := range []Page{
-		Login{f, evil},
+		Login{Frame: f, Username: evil, Options: evil},
+		Login{Frame: f, Options: evil, Passkey: true},
 		SecondFactor{Frame: f, Method: evil, Others: []string{evil, evil}},
 		SecondFactor{Frame: f, Method: "webauthn", Others: []string{evil}, Options: evil},
 		Enroll{Frame: f, Method: "webauthn", Other: evil, Options: evil},

@@ -6,7 +6,8 @@
   var form = document.querySelector("form[data-webauthn]");
   var button = form.querySelector("button");
   var problem = document.getElementById("problem"), status = document.getElementById("status");
-  var waiting = false;
+  var beside = form.hasAttribute("data-autofill"); // another form comes first
+  var waiting = false, inField = null;
 
   function say(what) {
     status.textContent = "";
@@ -15,7 +16,7 @@
   }
 
   if (!window.PublicKeyCredential || !navigator.credentials) {
-    say("unsupported");
+    if (!beside) say("unsupported");
     return;
   }
 
@@ -33,14 +34,13 @@
     (list || []).forEach(function (one) { one.id = bytes(one.id); });
   }
 
-  function ask() {
+  function asked() {
     var options = JSON.parse(form.getAttribute("data-webauthn"));
     options.challenge = bytes(options.challenge);
     identified(options.allowCredentials);
     identified(options.excludeCredentials);
-    if (!options.user) return navigator.credentials.get({ publicKey: options });
-    options.user.id = bytes(options.user.id);
-    return navigator.credentials.create({ publicKey: options });
+    if (options.user) options.user.id = bytes(options.user.id);
+    return options;
   }
 
   function send(credential) {
@@ -57,20 +57,47 @@
     form.submit();
   }
 
-  function refused(error) {
-    waiting = button.disabled = false;
-    say(error && error.name === "NotAllowedError" ? "cancelled" : "failed");
+  // Browsers tell a wish to cancel from a time that is over by nothing but the time.
+  function reason(error, took, allowed) {
+    switch (error && error.name) {
+      case "NotAllowedError":
+      case "AbortError": return took < allowed ? "cancelled" : "late";
+      case "NotSupportedError":
+      case "SecurityError": return "unsupported";
+      case "InvalidStateError": return "registered";
+    }
+    return "failed";
   }
 
   function start() {
     if (waiting) return;
     waiting = button.disabled = problem.hidden = true;
     status.textContent = status.getAttribute("data-waiting");
+    var options = asked(), since = Date.now();
+    function refused(error) {
+      waiting = button.disabled = false;
+      button.textContent = form.getAttribute("data-again");
+      say(reason(error, Date.now() - since, options.timeout));
+      button.focus();
+    }
+    if (inField) inField.abort();
+    inField = null;
     try {
-      ask().then(send).catch(refused);
+      (options.user ? navigator.credentials.create({ publicKey: options }) : navigator.credentials.get({ publicKey: options })).then(send).catch(refused);
     } catch (error) {
       refused(error);
     }
+  }
+
+  // The browser offers passkeys where the username is typed, too, and says nothing if
+  // nobody takes one.
+  function offerInField() {
+    if (!window.AbortController || !PublicKeyCredential.isConditionalMediationAvailable) return;
+    PublicKeyCredential.isConditionalMediationAvailable().then(function (can) {
+      if (!can || waiting) return;
+      inField = new AbortController();
+      navigator.credentials.get({ publicKey: asked(), mediation: "conditional", signal: inField.signal }).then(send).catch(function () {});
+    }).catch(function () {});
   }
 
   form.addEventListener("submit", function (event) {
@@ -78,6 +105,7 @@
     start();
   });
   button.hidden = false;
-  button.focus();
+  if (beside) offerInField();
+  else button.focus();
   if (form.hasAttribute("data-auto")) start();
 })();
