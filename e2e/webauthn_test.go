@@ -23,6 +23,15 @@ var (
 	}
 )
 
+// plugInBeside gives the tab an authenticator, whose passkeys are not offered in fields: it
+// answers at once where people would choose.
+func (b *tab) plugInBeside(o webauthn.VirtualAuthenticatorOptions) webauthn.AuthenticatorID {
+	b.t.Helper()
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		if (window.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false`})
+	return b.plugIn(o)
+}
+
 // plugIn gives the tab an authenticator.
 func (b *tab) plugIn(o webauthn.VirtualAuthenticatorOptions) webauthn.AuthenticatorID {
 	b.t.Helper()
@@ -102,7 +111,7 @@ func TestPasskey(t *testing.T) {
 			t.Parallel()
 			d := startDev(t)
 			b := newBrowser(t, "en")
-			b.plugIn(c.plugged)
+			b.plugInBeside(c.plugged)
 			b.enrollKey(d, c.amr)
 			b.startAgain(d)
 			b.password("joon", d.user(t, "joon").Password)
@@ -118,7 +127,7 @@ func TestPasskeyIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	d := startDev(t)
 	b := newBrowser(t, "en")
-	id := b.plugIn(passkey)
+	id := b.plugInBeside(passkey)
 	b.enrollKey(d, "swk user mfa")
 	kept := b.credential(id)
 	call(b, webauthn.ClearCredentials, webauthn.ClearCredentialsParams{AuthenticatorID: id})
@@ -139,7 +148,7 @@ func TestWithoutJavaScriptThereAreOtherWays(t *testing.T) {
 	t.Parallel()
 	d := startDev(t)
 	b := newBrowser(t, "en")
-	b.plugIn(passkey)
+	b.plugInBeside(passkey)
 	b.enrollKey(d, "swk user mfa")
 	codes := "a[href*=recovery]"
 	b.startAgain(d)
@@ -158,10 +167,10 @@ const ask = `(async function (options) {
 	const bytes = t => Uint8Array.from(atob(t.replace(/-/g, "+").replace(/_/g, "/")), c => c.charCodeAt(0));
 	const text = b => btoa(String.fromCharCode(...new Uint8Array(b))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 	options.challenge = bytes(options.challenge);
-	options.allowCredentials.forEach(c => { c.id = bytes(c.id); });
+	(options.allowCredentials || []).forEach(c => { c.id = bytes(c.id); });
 	const c = await navigator.credentials.get({publicKey: options});
 	return JSON.stringify({id: c.id, rawId: text(c.rawId), type: c.type, response: {clientDataJSON: text(c.response.clientDataJSON),
-		authenticatorData: text(c.response.authenticatorData), signature: text(c.response.signature)}});
+		authenticatorData: text(c.response.authenticatorData), signature: text(c.response.signature), userHandle: text(c.response.userHandle)}});
 })(%s)`
 
 // sendAnswer posts the page's form with an answer from elsewhere.
@@ -178,7 +187,7 @@ func TestPasskeyAnswersOfOtherPages(t *testing.T) {
 	t.Parallel()
 	d := startDev(t)
 	b := newBrowser(t, "en")
-	id := b.plugIn(passkey)
+	id := b.plugInBeside(passkey)
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
 		const submit = HTMLFormElement.prototype.submit;
 		HTMLFormElement.prototype.submit = function () { sessionStorage.answer = this.elements.answer.value; submit.call(this); }`})

@@ -18,48 +18,87 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// kinds are all proofs that there are, by the names of the golden table.
-var kinds = []struct {
+// kind is a proof of the golden tables, with its name there.
+type kind struct {
 	name  string
 	proof store.Proof
-}{
-	{"password", store.Proof{Method: store.MethodPassword}},
-	{"totp", store.Proof{Method: store.MethodTOTP, Authenticator: "t"}},
-	{"recovery code", store.Proof{Method: store.MethodRecovery, Authenticator: "r"}},
-	{"key, no UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k0"}},
-	{"synced passkey, UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k1", UserVerified: true, BackupEligible: true}},
-	{"device-bound passkey, UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k2", UserVerified: true}},
-	{"key enrolled here, no UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k6", Bound: true}},
-	{"synced passkey enrolled here, UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k7", Bound: true, UserVerified: true, BackupEligible: true}},
-	{"attested key, no UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k3", Attested: true}},
-	{"attested key, UV", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k4", Attested: true, UserVerified: true}},
-	{"synced passkey, UV, attested", store.Proof{Method: store.MethodWebAuthn, Authenticator: "k5", Attested: true, UserVerified: true, BackupEligible: true}},
+}
+
+// kinds are all proofs that there are: those of WebAuthn with every combination of
+// what is known of them.
+var kinds = allKinds()
+
+func allKinds() []kind {
+	list := []kind{
+		{"password", store.Proof{Method: store.MethodPassword}},
+		{"totp", store.Proof{Method: store.MethodTOTP, Authenticator: "t"}},
+		{"recovery code", store.Proof{Method: store.MethodRecovery, Authenticator: "r"}},
+	}
+	for bits := range 16 {
+		k := kind{"key", store.Proof{Method: store.MethodWebAuthn, Authenticator: fmt.Sprint("k", bits)}}
+		for bit, fact := range []struct {
+			name string
+			is   *bool
+		}{{"UV", &k.proof.UserVerified}, {"synced", &k.proof.BackupEligible}, {"attested", &k.proof.Attested}, {"enrolled here", &k.proof.Bound}} {
+			if *fact.is = bits>>bit&1 == 1; *fact.is {
+				k.name += ", " + fact.name
+			}
+		}
+		list = append(list, k)
+	}
+	return list
+}
+
+// sets calls do with every set of one or two proofs, the second a minute after the
+// first.
+func sets(do func(name string, proofs []store.Proof)) {
+	at := func(list ...store.Proof) []store.Proof {
+		for i := range list {
+			list[i].UserID, list[i].Interaction, list[i].At = "u", "i", noon.Add(time.Duration(i)*time.Minute)
+		}
+		return list
+	}
+	for i, a := range kinds {
+		do(a.name, at(a.proof))
+		for _, b := range kinds[i+1:] {
+			do(a.name+" + "+b.name, at(a.proof, b.proof))
+		}
+	}
 }
 
 // TestLevelsGolden writes the table that an auditor reads: every set of one or
-// two proofs, fresh, the second a minute after the first.
+// two proofs, fresh.
 func TestLevelsGolden(t *testing.T) {
+	t.Parallel()
 	var table bytes.Buffer
 	table.WriteString("| proofs | level | acr | amr | auth_time |\n| --- | --- | --- | --- | --- |\n")
-	row := func(names []string, proofs ...store.Proof) {
-		for i := range proofs {
-			proofs[i].UserID, proofs[i].Interaction = "u", "i"
-			proofs[i].At = noon.Add(time.Duration(i) * time.Minute)
-		}
+	sets(func(name string, proofs []store.Proof) {
 		r := authn.Judge(authn.Evidence{UserID: "u", Proofs: proofs, At: noon.Add(2 * time.Minute), Interaction: "i"})
 		which := "first proof"
 		if r.AuthTime.After(noon) {
 			which = "second proof"
 		}
-		fmt.Fprintf(&table, "| %s | %d | `%s` | %s | %s |\n", strings.Join(names, " + "), r.Level, r.Level.ACR(), strings.Join(r.AMR, " "), which)
-	}
-	for i, a := range kinds {
-		row([]string{a.name}, a.proof)
-		for _, b := range kinds[i+1:] {
-			row([]string{a.name, b.name}, a.proof, b.proof)
-		}
-	}
+		fmt.Fprintf(&table, "| %s | %d | `%s` | %s | %s |\n", name, r.Level, r.Level.ACR(), strings.Join(r.AMR, " "), which)
+	})
 	golden(t, "levels.md", table.Bytes())
+}
+
+// TestLevelsByAgeGolden writes what is left of each set as it grows old. The ages are
+// those of the first proof; the second is a minute younger.
+func TestLevelsByAgeGolden(t *testing.T) {
+	t.Parallel()
+	ages := []time.Duration{2 * time.Minute, 12 * time.Hour, 12*time.Hour + time.Second, 24 * time.Hour, 24*time.Hour + time.Second, 30 * 24 * time.Hour, 30*24*time.Hour + 2*time.Minute}
+	var table bytes.Buffer
+	table.WriteString("| proofs | 2 min | 12 h | 12 h + 1 s | 24 h | 24 h + 1 s | 30 days | 30 days + 2 min |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	sets(func(name string, proofs []store.Proof) {
+		fmt.Fprintf(&table, "| %s |", name)
+		for _, age := range ages {
+			r := authn.Judge(authn.Evidence{UserID: "u", Proofs: proofs, At: noon.Add(age), Interaction: "i"})
+			fmt.Fprintf(&table, " %d |", r.Level)
+		}
+		table.WriteString("\n")
+	})
+	golden(t, "levels_by_age.md", table.Bytes())
 }
 
 func golden(t *testing.T, name string, got []byte) {

@@ -302,9 +302,17 @@ func FuzzCheckAssertion(f *testing.F) {
 	f.Add(k.register(f, rp, authn.NewCeremony(store.CeremonyCreate, mina, noon), mina))
 	f.Add(`{"id":"AA","rawId":"AA","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"","signature":""}}`)
 	f.Add(`null`)
+	alone := authn.NewSignIn(noon)
+	f.Add(k.sign(authn.NewSignIn(noon)))
+	u := *mina
+	u.Handle = create.Handle
+	owner := func([]byte) (*store.User, []store.Authenticator, error) { return &u, list, nil }
 	f.Fuzz(func(t *testing.T, answer string) {
 		if _, err := rp.CheckAssertion(asked, mina, list, answer, noon); reason(err) == "" {
 			t.Errorf("assertion: got %v", err)
+		}
+		if _, _, err := rp.CheckSignIn(alone, answer, noon, owner); reason(err) == "" {
+			t.Errorf("sign-in: got %v", err)
 		}
 		if _, err := rp.CheckRegistration(create, mina, nil, answer, noon); reason(err) == "" {
 			t.Errorf("registration: got %v", err)
