@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -126,6 +127,8 @@ type inviteView struct {
 type authView struct {
 	ID         string     `json:"id"`
 	Kind       string     `json:"kind"`
+	Name       string     `json:"name,omitempty"`
+	Alone      bool       `json:"alone,omitempty"` // it signs in without the password
 	CreatedAt  time.Time  `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	CodesLeft  int        `json:"codes_left,omitempty"`
@@ -142,7 +145,7 @@ func shownUser(u *store.User, list []store.Authenticator) userView {
 		v.GraceUntil = &u.GraceUntil
 	}
 	for _, a := range list {
-		shown := authView{ID: a.ID, Kind: string(a.Kind), CreatedAt: a.CreatedAt, CodesLeft: a.CodesLeft, Disabled: a.Disabled}
+		shown := authView{ID: a.ID, Kind: string(a.Kind), Name: a.Name, Alone: authn.Alone(a), CreatedAt: a.CreatedAt, CodesLeft: a.CodesLeft, Disabled: a.Disabled}
 		if !a.LastUsedAt.IsZero() {
 			shown.LastUsedAt = &a.LastUsedAt
 		}
@@ -286,6 +289,12 @@ func (v userView) print(w io.Writer) error {
 
 func (a authView) text() string {
 	parts := []string{a.Kind, "since " + a.CreatedAt.Format(time.DateOnly)}
+	if a.Name != "" {
+		parts[0] += " " + strconv.Quote(a.Name)
+	}
+	if a.Alone {
+		parts = append(parts, "signs in alone")
+	}
 	if a.Kind == string(store.KindRecovery) {
 		parts = append(parts, fmt.Sprintf("%d codes left", a.CodesLeft))
 	}

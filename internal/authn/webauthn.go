@@ -175,6 +175,7 @@ func (rp *RelyingParty) request(c *store.Ceremony, u *store.User, list []store.A
 type Answer struct {
 	Authenticator string           // its id, "" for a new one
 	Credential    store.Credential // as it is from now on
+	Name          string           // of a new one, as its maker calls it
 	// What the authenticator says of this very answer (WebAuthn L3 §6.1).
 	UserVerified, BackupEligible bool
 }
@@ -182,11 +183,11 @@ type Answer struct {
 // CheckRegistration returns the credential that an authenticator has made for the
 // ceremony (WebAuthn L3 §7.1). A *WebAuthnError says why not. No chain of
 // attestation is looked at. That nobody else has it is the store's to say.
-func (rp *RelyingParty) CheckRegistration(c *store.Ceremony, u *store.User, list []store.Authenticator, answer string, now time.Time) (*Answer, error) {
+func (rp *RelyingParty) CheckRegistration(c *store.Ceremony, u *store.User, list []store.Authenticator, response string, now time.Time) (*Answer, error) {
 	if err := rp.checkWaiting(c, store.CeremonyCreate, u, now); err != nil {
 		return nil, err
 	}
-	parsed, err := protocol.ParseCredentialCreationResponseBytes([]byte(answer))
+	parsed, err := protocol.ParseCredentialCreationResponseBytes([]byte(response))
 	if err != nil {
 		return nil, &WebAuthnError{ReasonMalformed, err}
 	}
@@ -205,7 +206,12 @@ func (rp *RelyingParty) CheckRegistration(c *store.Ceremony, u *store.User, list
 	if err != nil {
 		return nil, &WebAuthnError{ReasonInvalid, err}
 	}
-	return rp.answered("", made, parsed.Response.AttestationObject.AuthData.Flags)
+	answer, err := rp.answered("", made, parsed.Response.AttestationObject.AuthData.Flags)
+	if err != nil {
+		return nil, err
+	}
+	answer.Name = keyName(made)
+	return answer, nil
 }
 
 // CheckAssertion returns which authenticator of the list signed the ceremony's

@@ -83,7 +83,7 @@ func (v *Visit) NewKey(a *authn.Answer) (Enrolled, error) {
 	}
 	n := Enrolled{
 		Authenticator: store.Authenticator{
-			ID: store.NewID(), UserID: v.User.ID, Kind: store.KindWebAuthn, Secret: []byte{}, Credential: &a.Credential, CreatedAt: v.Now, LastUsedAt: v.Now,
+			ID: store.NewID(), UserID: v.User.ID, Kind: store.KindWebAuthn, Name: a.Name, Secret: []byte{}, Credential: &a.Credential, CreatedAt: v.Now, LastUsedAt: v.Now,
 		},
 		Handle: c.Handle,
 	}
