@@ -75,7 +75,7 @@ func TestPasskeyAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *sallyport.Config) { c.TrustedDeviceDays = 30 }) // which is not asked about
+			r := newRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{TrustedDeviceDays: 30}} }) // which is not asked about
 			k := r.passkey(c.o)
 			b := r.browser()
 			v := b.answer(b.authorize("web"), "password", "username", "joon", "password", r.joon.password).mustStep("enroll", 200)

@@ -59,22 +59,6 @@ func TestPasskeyAlone(t *testing.T) {
 	b.mustBeComplete(d, "joon", "swk user mfa")
 }
 
-// TestPasskeyInTheField: a browser that offers passkeys where the username is typed
-// signs in with the one that is taken.
-func TestPasskeyInTheField(t *testing.T) {
-	t.Parallel()
-	d := startDev(t)
-	b := newBrowser(t, "en")
-	id := b.plugInBeside(passkey)
-	b.enrollAlone(d)
-	other := newBrowser(t, "en")
-	there := other.plugIn(passkey)
-	other.add(there, b.credential(id))
-	other.open(d.Demo + "/login")
-	other.at(d.Demo + "/callback")
-	other.mustBeComplete(d, "joon", "swk user mfa")
-}
-
 // TestSecurityKeyIsNotEnoughAlone: one that does not know its user is a second factor,
 // and no first one.
 func TestSecurityKeyIsNotEnoughAlone(t *testing.T) {

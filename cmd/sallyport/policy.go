@@ -69,7 +69,6 @@ func (c *policyExplainCmd) Run() error {
 			if list, err = db.Authenticators(ctx, of.User.ID); err != nil {
 				return err
 			}
-			of.HasFactor = len(list) > 0
 		}
 		e := explain(policy.Policy{Rules: s.Policy.policy()}, of, list)
 		return c.print(os.Stdout, e, e.print)

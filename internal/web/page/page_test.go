@@ -43,14 +43,14 @@ func samples() map[string]Page {
 	qr := template.HTML(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="#fff"/><path fill="#000" d="M1 1h3v3h-3zM5 1h3v3h-3zM1 5h3v3h-3zM6 6h1v1h-1z"/></svg>`)
 	const options = `{"challenge":"Y2hhbGxlbmdl","rpId":"id.example.com","allowCredentials":[{"type":"public-key","id":"a2V5"}]}`
 	m := map[string]Page{
-		"login_or_passkey":     Login{Frame: frame, Options: `{"challenge":"AA"}`},
-		"login_passkey":        Login{Frame: frame, Options: `{"challenge":"AA"}`, Passkey: true},
 		"enroll_later":         Enroll{Frame: at("enroll", true, false), Method: "webauthn", Other: "totp", Options: options, Until: "2026-12-24"},
 		"enroll_last_day":      Enroll{Frame: at("enroll", true, false), Method: "webauthn", Options: options, Until: "2026-12-24", LastDay: true},
 		"login":                Login{Frame: frame},
-		"login_error":          Login{failed(frame, "error.credentials", nil), "alice"},
+		"login_error":          Login{Frame: failed(frame, "error.credentials", nil), Username: "alice"},
 		"login_again":          Login{Frame: at("login", false, false), Username: "alice@example.com"},
-		"login_throttled":      Login{failed(frame, "error.throttled", map[string]any{"Minutes": 5}), "alice"},
+		"login_or_passkey":     Login{Frame: frame, Options: `{"challenge":"AA"}`},
+		"login_passkey":        Login{Frame: frame, Options: `{"challenge":"AA"}`, Passkey: true},
+		"login_throttled":      Login{Frame: failed(frame, "error.throttled", map[string]any{"Minutes": 5}), Username: "alice"},
 		"totp":                 SecondFactor{Frame: at("second_factor", true, false), Method: "totp", Others: []string{"recovery"}},
 		"totp_error":           SecondFactor{Frame: failed(at("second_factor", true, false), "error.code", nil), Method: "totp"},
 		"recovery":             SecondFactor{Frame: at("second_factor", true, false), Method: "recovery", Others: []string{"totp"}, RecoveryLeft: 9},
