@@ -227,6 +227,10 @@ type LinkPurpose string
 // authenticator, and to choose a password if there is none.
 const LinkInvitation LinkPurpose = "invitation"
 
+// LinkPasswordReset is the right to choose a new password, with a second factor and
+// in the browser that asked for it.
+const LinkPasswordReset LinkPurpose = "password_reset"
+
 // Link is handed to a person. Whoever has its secret has the right that it is.
 type Link struct {
 	ID         string
@@ -235,8 +239,11 @@ type Link struct {
 	UserEpoch  int64 // the user's when it was made, set by the store; it ends with that
 	Purpose    LinkPurpose
 	MadeBy     string // the operator, for other operators
-	CreatedAt  time.Time
-	ExpiresAt  time.Time
+	// Browser is the SHA-256 of the browser cookie that it must be used with,
+	// base64url; "" for any.
+	Browser   string
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // Grant is what a user allowed a client, with the evidence of that moment.

@@ -17,6 +17,9 @@ type Event struct {
 	// the system knows it.
 	Actor  string
 	Detail string
+	// Browser is the peer's in words, for the mail that the event brings. The log does
+	// not keep it.
+	Browser string
 }
 
 // The types of events. Every one is a line of docs/operate/audit.md. What comes
@@ -32,6 +35,13 @@ const (
 	EventLoginCodeFailed     = "login.code.failed"
 	EventLoginCodeReused     = "login.code.reused"
 	EventLoginThrottled      = "login.throttled"
+	EventLoginNewBrowser     = "login.browser.new"
+	EventLoginWrongCodes     = "login.code.series"
+
+	EventPasswordResetAsked    = "password.reset.asked"
+	EventPasswordResetMailed   = "password.reset.mailed"
+	EventPasswordReset         = "password.reset.done"
+	EventPasswordResetDisowned = "password.reset.disowned"
 
 	EventInvitationMade     = "invitation.made"
 	EventInvitationRedeemed = "invitation.redeemed"
@@ -102,6 +112,8 @@ const (
 func EventTypes() []string {
 	return []string{
 		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginWebAuthn, EventLoginPasskey, EventLoginWebAuthnFailed, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
+		EventLoginNewBrowser, EventLoginWrongCodes,
+		EventPasswordResetAsked, EventPasswordResetMailed, EventPasswordReset, EventPasswordResetDisowned,
 		EventInvitationMade, EventInvitationRedeemed,
 		EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
 		EventDeviceTrusted, EventDeviceEnded, EventDeviceReused,

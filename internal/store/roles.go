@@ -175,8 +175,9 @@ type AddProof struct {
 
 // Links are handed to people. Of a purpose a user has one at most: a new one takes
 // the place of any before. A link is deleted when it is used; it ends with
-// everything else that was issued to the user, and while the user is disabled or
-// has an authenticator it is none.
+// everything else that was issued to the user, and while the user is disabled it is
+// none. An invitation is none while the user has an authenticator, and a password
+// reset is none unless the user has a password and a factor whose codes are typed.
 type Links interface {
 	// InviteUser makes a user with an invitation. It fails as CreateUser does.
 	InviteUser(ctx context.Context, u *User, l *Link, events ...Event) error
@@ -198,6 +199,33 @@ type Links interface {
 	// ErrStale if the user, the password or the interaction has changed, ErrExists if
 	// anybody has the credential.
 	RedeemInvitation(ctx context.Context, r Redemption) error
+	// MakePasswordReset makes a link. ErrNotFound if it would be none.
+	MakePasswordReset(ctx context.Context, l *Link, events ...Event) error
+	// PasswordReset returns a live one with its user. ErrNotFound if the secret is
+	// wrong, it was used, or has ended.
+	PasswordReset(ctx context.Context, id string, secretHash []byte, now time.Time) (*Link, *User, error)
+	// EndPasswordReset ends one without using it; ErrNotFound likewise.
+	EndPasswordReset(ctx context.Context, id string, secretHash []byte, now time.Time, events ...Event) error
+	// ResetPassword spends the link and the code, gives the user the password and ends
+	// everything that was issued to the user, all or nothing. ErrNotFound if the link
+	// is none any more, or the code is none, ErrUsed if the code was used, ErrStale if
+	// the user has changed.
+	ResetPassword(ctx context.Context, r PasswordReset) error
+}
+
+// PasswordReset is all that a new password by a mailed link makes durable.
+type PasswordReset struct {
+	Link *Link // as PasswordReset returned it
+	// NewHash is PHC.
+	NewHash string
+	// Authenticator is what the code is of: an app with Step, or a set of recovery
+	// codes with CodeHash.
+	Authenticator string
+	Step          int64
+	CodeHash      []byte // nil: a step
+	Settle        Settle
+	Now           time.Time
+	Events        []Event
 }
 
 // Redemption is all that an account's setting up makes durable.
@@ -422,6 +450,7 @@ type Store interface {
 	Keys
 	Sealed
 	Audit
+	Outbox
 	Sweeper
 	Meta
 	Restores

@@ -13,7 +13,7 @@ import (
 // AfterRestore changes in it; a test wants each table to be in one of two lists.
 var endedByRestore = []string{
 	"sessions", "interactions", "grants", "access_tokens", "client_tokens", "links", "consents", "known_browsers",
-	"trusted_devices", "bypass_codes",
+	"trusted_devices", "bypass_codes", "outbox", "mail_counts",
 }
 
 // AfterRestore implements store.Restores. The epoch rises, too, so that nothing
@@ -36,7 +36,8 @@ type restoring struct {
 
 // people voids what may have been spent since, and is not issued but owned.
 func (r *restoring) people(t *tx) (err error) {
-	r.done.WithoutRight, err = t.texts(`SELECT login FROM users WHERE may_enroll = 1 OR id IN (SELECT user_id FROM links) ORDER BY login`)
+	r.done.WithoutRight, err = t.texts(`SELECT login FROM users WHERE may_enroll = 1 OR id IN (SELECT user_id FROM links WHERE purpose = $1) ORDER BY login`,
+		string(store.LinkInvitation))
 	if err != nil {
 		return err
 	}

@@ -15,13 +15,14 @@ func (s *Store) Record(ctx context.Context, events ...store.Event) error {
 	return s.update(ctx, record(events))
 }
 
-// record writes the events of a verb that came so far.
+// record writes the events of a verb that came so far, and the mails that they bring.
 func record(events []store.Event) step {
-	steps := make([]step, 0, len(events))
+	steps := make([]step, 0, 2*len(events))
 	for _, e := range events {
 		steps = append(steps, exec(`INSERT INTO audit (at, type, user_id, client_id, session, interaction, address, request_id, actor, detail)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			ms(e.At), e.Type, e.UserID, e.ClientID, e.Session, e.Interaction, e.Address, e.RequestID, e.Actor, e.Detail))
+			ms(e.At), e.Type, e.UserID, e.ClientID, e.Session, e.Interaction, e.Address, e.RequestID, e.Actor, e.Detail),
+			notice(e))
 	}
 	return all(steps...)
 }

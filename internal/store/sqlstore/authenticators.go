@@ -62,14 +62,17 @@ func orStale(s step) step {
 // UseTOTPStep implements store.Authenticators.
 func (s *Store) UseTOTPStep(ctx context.Context, id string, step int64, p store.AddProof) error {
 	proof := newProof(p)
-	err := s.update(ctx,
-		mustOr(ifSet(store.ErrNotFound, `SELECT 1 FROM authenticators WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0`,
-			id, p.UserID, string(store.KindTOTP)),
-			`UPDATE authenticators SET last_step = $4, last_used_at = $5
-			WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0 AND last_step < $4`,
-			id, p.UserID, string(store.KindTOTP), step, ms(p.Now)),
-		proof.step)
+	err := s.update(ctx, useStep(id, p.UserID, step, p.Now), proof.step)
 	return proof.tell(err)
+}
+
+// useStep accepts a step of a user's app, if it is greater than any before.
+func useStep(id, user string, totpStep int64, now time.Time) step {
+	return mustOr(ifSet(store.ErrNotFound, `SELECT 1 FROM authenticators WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0`,
+		id, user, string(store.KindTOTP)),
+		`UPDATE authenticators SET last_step = $4, last_used_at = $5
+		WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0 AND last_step < $4`,
+		id, user, string(store.KindTOTP), totpStep, ms(now))
 }
 
 // giveHandle gives a user the handle: the first is the one for life. "" is none.
@@ -145,14 +148,20 @@ func (s *Store) UseRecoveryCode(ctx context.Context, id string, hash []byte, p s
 	proof := newProof(p)
 	err := s.update(ctx,
 		exec(`UPDATE users SET epoch = epoch WHERE id = $1`, p.UserID),
-		exec(`UPDATE authenticators SET last_used_at = $3 WHERE id = $1 AND user_id = $2`, id, p.UserID, ms(p.Now)),
-		mustOr(ifSet(store.ErrNotFound, `SELECT used_at FROM recovery_codes WHERE authenticator_id = $1 AND hash = $2`+ofUser,
-			id, hash, p.UserID, string(store.KindRecovery)),
-			`UPDATE recovery_codes SET used_at = $5 WHERE authenticator_id = $1 AND hash = $2 AND used_at = 0`+ofUser,
-			id, hash, p.UserID, string(store.KindRecovery), ms(p.Now)),
+		useCode(id, p.UserID, hash, p.Now),
 		revoke(p.UserID, p.SessionID),
 		proof.step)
 	return proof.tell(err)
+}
+
+// useCode spends a recovery code of a user's set.
+func useCode(id, user string, hash []byte, now time.Time) step {
+	return all(
+		exec(`UPDATE authenticators SET last_used_at = $3 WHERE id = $1 AND user_id = $2`, id, user, ms(now)),
+		mustOr(ifSet(store.ErrNotFound, `SELECT used_at FROM recovery_codes WHERE authenticator_id = $1 AND hash = $2`+ofUser,
+			id, hash, user, string(store.KindRecovery)),
+			`UPDATE recovery_codes SET used_at = $5 WHERE authenticator_id = $1 AND hash = $2 AND used_at = 0`+ofUser,
+			id, hash, user, string(store.KindRecovery), ms(now)))
 }
 
 // ofUser: the recovery code's set is the user's, and not disabled.

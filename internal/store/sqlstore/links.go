@@ -43,16 +43,16 @@ func (s *Store) ResetUser(ctx context.Context, l *store.Link, keepPassword bool,
 func replaceLink(l *store.Link) step {
 	return all(
 		exec(`DELETE FROM links WHERE user_id = $1 AND purpose = $2`, l.UserID, string(l.Purpose)),
-		must(store.ErrNotFound, `INSERT INTO links (id, secret_hash, user_id, user_epoch, purpose, made_by, created_at, expires_at)
-			SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7 FROM users u WHERE u.id = $3`,
-			l.ID, l.SecretHash, l.UserID, string(l.Purpose), l.MadeBy, ms(l.CreatedAt), ms(l.ExpiresAt)))
+		must(store.ErrNotFound, `INSERT INTO links (id, secret_hash, user_id, user_epoch, purpose, made_by, browser, created_at, expires_at)
+			SELECT $1, $2, u.id, u.epoch, $4, $5, $6, $7, $8 FROM users u WHERE u.id = $3`,
+			l.ID, l.SecretHash, l.UserID, string(l.Purpose), l.MadeBy, l.Browser, ms(l.CreatedAt), ms(l.ExpiresAt)))
 }
 
-const linkColumns = `l.id, l.secret_hash, l.user_id, l.user_epoch, l.purpose, l.made_by, l.created_at, l.expires_at`
+const linkColumns = `l.id, l.secret_hash, l.user_id, l.user_epoch, l.purpose, l.made_by, l.browser, l.created_at, l.expires_at`
 
 // linkFields are where linkColumns go.
 func linkFields(l *store.Link) []any {
-	return []any{&l.ID, &l.SecretHash, &l.UserID, &l.UserEpoch, &l.Purpose, &l.MadeBy, at{&l.CreatedAt}, at{&l.ExpiresAt}}
+	return []any{&l.ID, &l.SecretHash, &l.UserID, &l.UserEpoch, &l.Purpose, &l.MadeBy, &l.Browser, at{&l.CreatedAt}, at{&l.ExpiresAt}}
 }
 
 // liveInvitation: of $1, the time, and $2, the purpose.

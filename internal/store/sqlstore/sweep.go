@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"github.com/sallyport-id/sallyport/internal/store"
 )
 
 // A sweep works in small pieces, each a write of its own, so that nobody waits
@@ -29,6 +31,10 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		if err := s.sweepRows(ctx, query, now); err != nil {
 			return err
 		}
+	}
+	err := s.sweepRows(ctx, `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE at <= $1 ORDER BY at LIMIT $2)`, now.Add(-store.MailKept))
+	if err != nil {
+		return err
 	}
 	if err := s.sweepKeys(ctx, now); err != nil {
 		return err

@@ -121,6 +121,8 @@ func (s *Store) RemoveUser(ctx context.Context, userID string, now time.Time, ev
 		exec(`DELETE FROM authenticators WHERE user_id = $1`, userID),
 		revoke(userID, ""),
 		exec(`DELETE FROM consents WHERE user_id = $1`, userID),
+		exec(`DELETE FROM outbox WHERE user_id = $1`, userID),
+		exec(`DELETE FROM mail_counts WHERE user_id = $1`, userID),
 		record(events))
 }
 

@@ -182,6 +182,13 @@ var Checks = []Check{
 	{"ResetUserKeepsThePassword", resetUserKeepsThePassword},
 	{"ResetUserWhileRedeemed", resetUserWhileRedeemed},
 
+	{"PasswordResetKept", passwordResetKept},
+	{"PasswordResetNeedsAFactor", passwordResetNeedsAFactor},
+	{"PasswordResetOnce", passwordResetOnce},
+	{"PasswordResetOrEnded", passwordResetOrEnded},
+	{"PasswordResetAllOrNothing", passwordResetAllOrNothing},
+	{"PasswordResetEndsEverything", passwordResetEndsEverything},
+
 	{"SessionKept", sessionKept},
 	{"SessionNeedsSecretAndLife", sessionNeedsSecretAndLife},
 	{"StartSessionReplaces", startSessionReplaces},
@@ -276,6 +283,12 @@ var Checks = []Check{
 	{"SessionEndRecordedOnce", sessionEndRecordedOnce},
 	{"ForgetEventsBefore", forgetEventsBefore},
 	{"EventsOnlyWithTheirVerb", eventsOnlyWithTheirVerb},
+	{"NoticeWithItsEvent", noticeWithItsEvent},
+	{"NoticesBounded", noticesBounded},
+	{"NextMailClaimedOnce", nextMailClaimedOnce},
+	{"NextMailOldestFirst", nextMailOldestFirst},
+	{"MailClaimEnds", mailClaimEnds},
+	{"MailsForgotten", mailsForgotten},
 	{"MetaKept", metaKept},
 	{"TimesToTheMillisecond", timesToTheMillisecond},
 

@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// MailKind is what a mail is about. Its words are made when it is sent.
+type MailKind string
+
+// The kinds of mail. The first is asked for; the others tell the owner of an account
+// what has happened to it.
+const (
+	MailPasswordReset   MailKind = "password_reset"
+	MailNewBrowser      MailKind = "new_browser"
+	MailWrongCodes      MailKind = "wrong_codes"
+	MailFactorAdded     MailKind = "factor_added"
+	MailRecoveryUsed    MailKind = "recovery_used"
+	MailPasswordChanged MailKind = "password_changed"
+	MailReset           MailKind = "reset"
+	MailDisabled        MailKind = "disabled"
+)
+
+// NoticeOf is the mail that an event of a type brings its user; "" for none.
+func NoticeOf(eventType string) MailKind {
+	switch eventType {
+	case EventLoginNewBrowser:
+		return MailNewBrowser
+	case EventLoginWrongCodes:
+		return MailWrongCodes
+	case EventEnrollTOTP, EventEnrollWebAuthn, EventAuthenticatorAdded:
+		return MailFactorAdded
+	case EventLoginRecovery:
+		return MailRecoveryUsed
+	case EventPasswordReset:
+		return MailPasswordChanged
+	case EventUserReset, EventUserResetFactors:
+		return MailReset
+	case EventUserDisabled:
+		return MailDisabled
+	}
+	return ""
+}
+
+// MetaMail is the fact (Meta) that mails are sent: MetaMailOn or "". Without it no
+// event brings a mail, whichever process records it.
+const (
+	MetaMail   = "mail"
+	MetaMailOn = "on"
+)
+
+// What bounds the outbox. A mail beyond that is not written; its event is.
+const (
+	MostMailsPerHour = 20     // to one user
+	MostMails        = 10_000 // in the outbox
+	MailKept         = 7 * 24 * time.Hour
+)
+
+// Mail is a mail in the outbox. There is no secret in it.
+type Mail struct {
+	ID   string
+	Kind MailKind
+	// UserID is whom it is for. "" with MailPasswordReset: the login that was asked
+	// for is nobody's, and there is nothing to send.
+	UserID string
+	// To and Locale are the user's when the event happened; "" with MailPasswordReset,
+	// which goes to the address of the moment.
+	To, Locale string
+	At         time.Time // of the event
+	Address    string    // of the peer, as the event says
+	Browser    string    // in words; "" if none is known
+	Actor      string    // who did it where that is not the user
+	// BrowserHash is the browser that asked, as Link has it.
+	BrowserHash string
+	// Attempts counts the claims, this one included.
+	Attempts int
+	DueAt    time.Time // not before; the end of the claim while somebody sends it
+	Dead     bool      // given up
+	Error    string    // of the last attempt, in words that name neither address nor link
+}
+
+// MailCount is how many mails the outbox has.
+type MailCount struct{ Pending, Dead int }
+
+// Outbox keeps mails until they are sent, at least once. Most are written by the
+// verb that makes their event durable: see NoticeOf.
+type Outbox interface {
+	// AskForMail writes a mail that is asked for. Beyond MostMails it is dropped.
+	AskForMail(ctx context.Context, m Mail, events ...Event) error
+	// NextMail claims the mail that has been due for longest: until the lease ends
+	// nobody else gets it. ErrNotFound if none is due.
+	NextMail(ctx context.Context, now time.Time, lease time.Duration) (*Mail, error)
+	// MailSent deletes a mail. Again is no error.
+	MailSent(ctx context.Context, id string) error
+	// MailFailed ends a claim, named by its Attempts: the mail is due at retryAt, or
+	// dead if that is zero. ErrStale if somebody else has claimed it since.
+	MailFailed(ctx context.Context, m *Mail, retryAt time.Time, why string) error
+	// Mails returns what is in the outbox, the oldest first, at most limit.
+	Mails(ctx context.Context, limit int) ([]Mail, error)
+	CountMails(ctx context.Context) (MailCount, error)
+}
