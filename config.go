@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/mail"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/policy"
 )
@@ -55,11 +56,18 @@ type Config struct {
 	// for ever if negative.
 	AuditKeep time.Duration
 
+	// SMTP takes the mails to people: what has happened to their accounts, and links to
+	// a new password. nil: there is no mail, and a new password needs an operator. All
+	// servers of a database, of which the last that starts decides, have the same.
+	SMTP *SMTP
+
 	// InsecureHTTPIssuer allows an http issuer that is not on a loopback host:
 	// passwords, codes and cookies can then be read on the way.
 	InsecureHTTPIssuer bool
 	// InsecureNoLimits takes the limits per address away, for load tests.
 	InsecureNoLimits bool
+
+	mailByHand bool // tests send it
 
 	hasher authn.HasherConfig // of passwords and recovery codes; tests make it cheap
 
@@ -68,6 +76,16 @@ type Config struct {
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
+
+// SMTP is a server that takes mail.
+type SMTP = mail.SMTP
+
+// How the connection to an SMTP server is protected: see SMTP.TLS.
+const (
+	SMTPStartTLS = mail.TLSStart
+	SMTPTLS      = mail.TLSImplicit
+	SMTPNoTLS    = mail.TLSNone
+)
 
 // How long the audit log keeps an event.
 const (
@@ -101,6 +119,11 @@ func (c Config) check() error {
 	}
 	if err := policy.Check(c.Policy); err != nil {
 		return fmt.Errorf("sallyport: policy: %w", err)
+	}
+	if c.SMTP != nil {
+		if err := c.SMTP.Check(); err != nil {
+			return fmt.Errorf("sallyport: %w", err)
+		}
 	}
 	if c.KeyRotation > 0 && c.KeyRotation < keys.MinPeriod {
 		return fmt.Errorf("sallyport: key rotation: %v is less than %v: a key waits so long before it signs, and signs as long", c.KeyRotation, keys.MinPeriod)

@@ -22,15 +22,18 @@ const module = "github.com/sallyport-id/sallyport"
 var allowedImports = map[string][]string{
 	"bench": {"internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
-	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
+	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/mail", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
 
-	".": {"internal/web", "internal/web/page", "internal/admin", "internal/metric", "internal/flow", "internal/token", "internal/policy",
+	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/flow", "internal/token", "internal/policy",
 		"internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
 	"internal/web": {"internal/web/page", "internal/metric", "internal/admin", "internal/flow", "internal/token",
 		"internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 	"internal/web/page": {},
 	"internal/metric":   {},
+
+	"internal/mail":          {"internal/store"},
+	"internal/mail/smtptest": {},
 
 	"internal/admin": {"internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 
@@ -51,7 +54,7 @@ var allowedImports = map[string][]string{
 }
 
 // onlyTestsImport are packages that no program may link.
-var onlyTestsImport = []string{"internal/store/storetest", "rp/rptest"}
+var onlyTestsImport = []string{"internal/store/storetest", "internal/mail/smtptest", "rp/rptest"}
 
 // noTestImports: a test may import any of our packages, except that those of
 // the client libraries know nothing of the server: the two readings of the

@@ -19,6 +19,12 @@ func (s *Server) RefreshKeys(ctx context.Context) error { return s.keeper.Refres
 // SweepNow does what the server does each minute.
 func (s *Server) SweepNow(ctx context.Context) { s.sweep(ctx) }
 
+// MailByHand leaves the sending to SendMails.
+func MailByHand(c *Config) { c.mailByHand = true }
+
+// SendMails does what the server does each second where mail is configured.
+func (s *Server) SendMails(ctx context.Context) error { return s.sender.SendDue(ctx) }
+
 // HashCheaply makes passwords and recovery codes cost nothing, so that the tests
 // of the server are about all the rest.
 func HashCheaply(c *Config) { c.hasher = authn.HasherConfig{Memory: 64, Time: 1} }

@@ -28,6 +28,13 @@ func (s *Server) sources(hasher *authn.Hasher, ring *keys.Ring) metric.Sources {
 			h := hasher.Stats()
 			return metric.Hashes{Running: h.Running, Waiting: h.Waiting, WaitingKnown: h.WaitingKnown, Done: h.Done, Refused: h.Refused}
 		},
+		Mail: func() metric.Mail {
+			if s.sender == nil {
+				return metric.Mail{}
+			}
+			m := s.sender.Stats()
+			return metric.Mail{Sent: m.Sent, Failed: m.Failed, Pending: m.Pending, Dead: m.Dead}
+		},
 		Keys: func() map[string]time.Time {
 			made := map[string]time.Time{}
 			for _, alg := range []string{keys.RS256, keys.ES256, keys.EdDSA} {

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/mail"
 	"github.com/sallyport-id/sallyport/internal/metric"
 	"github.com/sallyport-id/sallyport/internal/policy"
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -37,6 +38,7 @@ type Server struct {
 	admin   *admin.Admin
 	keeper  *keys.Keeper
 	metrics *metric.Metrics
+	sender  *mail.Sender // nil: there is no mail
 	config  Config
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -66,6 +68,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.done.Go(func() { every(background, sweepEvery, s.sweep) })
 	s.done.Go(func() { every(background, sweepEvery, s.rotateKeys) })
 	s.done.Go(func() { every(background, keys.RefreshEvery, s.refreshKeys) })
+	if s.sender != nil && !c.mailByHand {
+		s.done.Go(func() { s.sender.Run(background) })
+	}
 	return s, nil
 }
 
@@ -96,6 +101,9 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,
 		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,
 	}
+	if err := s.wireMail(ctx, issuer); err != nil {
+		return err
+	}
 	s.metrics = metric.New(s.sources(hasher, ring))
 	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Issuer: c.Issuer, Now: c.Now}
 	s.Handler, err = web.New(web.Config{
@@ -106,6 +114,21 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		Limits: c.limits(), Metrics: s.metrics, TrustedProxies: c.TrustedProxies, Log: c.Log, Now: c.Now,
 	})
 	return err
+}
+
+// wireMail makes the sender, and tells whoever records events with this database
+// whether there is one.
+func (s *Server) wireMail(ctx context.Context, issuer *url.URL) error {
+	sends := ""
+	if s.config.SMTP != nil {
+		sends = store.MetaMailOn
+		s.sender = &mail.Sender{Store: s.store, SMTP: s.config.SMTP, Issuer: issuer, Log: s.config.Log, Now: s.config.Now}
+	}
+	before, err := s.store.Meta(ctx, store.MetaMail)
+	if err != nil || before == sends {
+		return err
+	}
+	return s.store.SetMeta(ctx, store.MetaMail, sends)
 }
 
 // refreshKeys takes up what this and other processes did with the signing keys.

@@ -113,6 +113,7 @@ func (d *doctor) examine(ctx context.Context, c configFlag) {
 		d.clock(ctx)
 	}
 	d.certificate()
+	d.mail(ctx)
 	d.server(ctx)
 }
 
@@ -202,6 +203,42 @@ func (d *doctor) clock(ctx context.Context) {
 		return
 	}
 	d.ok(check, "%s", d.now().UTC().Format(time.RFC3339))
+}
+
+// mail connects to the SMTP server and logs in.
+func (d *doctor) mail(ctx context.Context) {
+	const check = "mail"
+	server, err := d.settings.smtp()
+	if err != nil {
+		d.bad(check, "The file has the password of smtp_user in its first line.", "%v", err)
+		return
+	}
+	if server == nil {
+		d.ok(check, "none is sent: nobody is told what happens to their account, and a new password needs an operator (smtp_host)")
+		return
+	}
+	if err := server.Probe(ctx); err != nil {
+		d.bad(check, "Are smtp_host, smtp_port and smtp_tls those of the server? Does it let this machine in, and is the password right?", "%s: %v", server.Address(), err)
+		return
+	}
+	d.waiting(ctx, server.Address())
+}
+
+// waiting looks at what the sender has left.
+func (d *doctor) waiting(ctx context.Context, address string) {
+	const check = "mail"
+	if d.db == nil {
+		return
+	}
+	n, err := d.db.CountMails(ctx)
+	switch {
+	case err != nil:
+		d.bad(check, "The database must answer.", "the outbox cannot be read: %v", err)
+	case n.Dead > 0:
+		d.warn(check, "\"sallyport mail list\" says why.", "%s answers; %d mails were given up in the last days, %d wait", address, n.Dead, n.Pending)
+	default:
+		d.ok(check, "%s answers; %d mails wait", address, n.Pending)
+	}
 }
 
 // certificate checks the server's own.

@@ -19,6 +19,7 @@ type commands struct {
 	User    userCommands   `cmd:"" help:"Register people. Works while the server runs."`
 	Policy  policyCommands `cmd:"" help:"Say why somebody is asked for a second factor, or is not."`
 	Audit   auditCommands  `cmd:"" help:"Look at what happened. Works while the server runs."`
+	Mail    mailCommands   `cmd:"" help:"Mail to people: send a test, list what waits."`
 	Key     keyCommands    `cmd:"" help:"Signing keys and the master key: list, rotate, reseal."`
 	Health  healthCmd      `cmd:"" help:"Exit with 0 if the server on this machine is ready, for containers."`
 	Doctor  doctorCmd      `cmd:"" help:"Look whether everything is well, and say how to mend it."`

@@ -71,7 +71,11 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server, err := sallyport.New(ctx, s.serverConfig(database, masters, log))
+	config := s.serverConfig(database, masters, log)
+	if config.SMTP, err = s.smtp(); err != nil {
+		return err
+	}
+	server, err := sallyport.New(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,13 @@ type settings struct {
 	SessionTTL           time.Duration `yaml:"session_ttl" help:"Ends every session."`
 	KeyRotation          time.Duration `yaml:"key_rotation" help:"How long a signing key signs before the next one does: at least 96h, or negative for never. The next key is published two days before."`
 	AuditKeep            time.Duration `yaml:"audit_keep" help:"How long the audit log keeps an event, in hours: 9600h is 400 days. 0 keeps everything; else at least 24h."`
+	SMTPHost             string        `yaml:"smtp_host" help:"The SMTP server that takes mail: what has happened to people's accounts, and links to a new password. \"\" for no mail."`
+	SMTPPort             int           `yaml:"smtp_port" help:"Its port; 0 for the usual one: 587, or 465 with tls."`
+	SMTPTLS              string        `yaml:"smtp_tls" help:"\"starttls\", \"tls\" (from the first byte), or \"none\" for a server on this machine alone."`
+	SMTPUser             string        `yaml:"smtp_user" help:"Who logs in there; \"\" for nobody."`
+	SMTPPasswordFile     string        `yaml:"smtp_password_file" help:"A file whose first line is the password of smtp_user."`
+	SMTPFrom             string        `yaml:"smtp_from" help:"The sender, like id@example.com or Example <id@example.com>."`
+	SMTPHello            string        `yaml:"smtp_hello" help:"The name that this machine gives to the SMTP server; \"\" for its host name."`
 	LogLevel             slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
 	DrainTimeout         time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
 	InsecureHTTPIssuer   bool          `yaml:"insecure_http_issuer" help:"Allow an http issuer that is not on this machine. Passwords, codes and cookies can then be read on the way. For closed test networks."`
@@ -53,6 +60,7 @@ func defaultSettings() settings {
 		Listen: "127.0.0.1:9000", PrivateListen: "127.0.0.1:9001",
 		Database: "sallyport.db", KeyFile: "master.key",
 		SessionIdle: time.Hour, SessionTTL: 24 * time.Hour, KeyRotation: keys.DefaultPeriod, AuditKeep: sallyport.DefaultAuditKeep,
+		SMTPTLS:      string(sallyport.SMTPStartTLS),
 		DrainTimeout: 20 * time.Second,
 	}
 }
@@ -155,7 +163,7 @@ func kindWord(goType string) string {
 
 // check says what cannot work, in the words of the file.
 func (s *settings) check() error {
-	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys} {
+	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys, s.checkMail} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -259,7 +267,7 @@ func (s *settings) resolve(dir string) error {
 	if err != nil {
 		return err
 	}
-	paths := []*string{&s.KeyFile, &s.DatabasePasswordFile, &s.TLSCertificateFile, &s.TLSKeyFile}
+	paths := []*string{&s.KeyFile, &s.DatabasePasswordFile, &s.TLSCertificateFile, &s.TLSKeyFile, &s.SMTPPasswordFile}
 	if !s.onPostgres() {
 		paths = append(paths, &s.Database)
 	}

@@ -40,7 +40,7 @@ type userAddCmd struct {
 	outputFlag
 	Login         string `arg:"" help:"What one signs in with; letters and digits of one script."`
 	Name          string `help:"What is shown of one, and told to applications."`
-	Email         string `help:"Told to applications, as not verified."`
+	Email         string `help:"Told to applications, as not verified. Mail about the account goes there."`
 	Locale        string `help:"en, ko or empty." enum:",en,ko" default:""`
 	PasswordStdin bool   `help:"Read a first password from standard input instead of making a link. Until one has signed in with it and set up a second factor it is all that protects the account."`
 }

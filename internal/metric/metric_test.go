@@ -18,6 +18,7 @@ func sources() metric.Sources {
 		Hashes: func() metric.Hashes {
 			return metric.Hashes{Running: 1, Waiting: 2, WaitingKnown: 3, Done: 4, Refused: 5}
 		},
+		Mail: func() metric.Mail { return metric.Mail{Sent: 5, Failed: 3, Pending: 2, Dead: 1} },
 		Keys: func() map[string]time.Time { return map[string]time.Time{"ES256": time.Unix(1_800_000_000, 0)} },
 	}
 }
@@ -54,6 +55,7 @@ func TestScrape(t *testing.T) {
 		`sallyport_authorizations_total{result="code"} 1`,
 		`sallyport_token_responses_total{grant="refresh_token"} 1`,
 		`sallyport_rate_limited_total{limit="pages"} 1`,
+		`sallyport_mails_sent_total 5`, `sallyport_mails_failed_total 3`, `sallyport_mails{state="pending"} 2`, `sallyport_mails{state="dead"} 1`,
 		`sallyport_store_commits_total 3`, `sallyport_store_writes_total 9`,
 		`sallyport_store_writes_waiting{lane="ordinary"} 2`, `sallyport_store_writes_waiting{lane="tokens"} 1`,
 		`sallyport_store_connections{state="in_use"} 4`, `sallyport_store_connections{state="idle"} 5`,

@@ -11,6 +11,7 @@ import (
 type Sources struct {
 	Store  func() Store
 	Hashes func() Hashes
+	Mail   func() Mail
 	// Keys returns when the key that signs was made, by algorithm.
 	Keys func() map[string]time.Time
 }
@@ -31,13 +32,16 @@ type Hashes struct {
 	Done, Refused                  int64
 }
 
+// Mail is what was sent, and what was in the outbox at the last look.
+type Mail struct{ Sent, Failed, Pending, Dead int64 }
+
 // sourceCollector turns what the sources say into metrics.
 type sourceCollector struct {
 	Sources
 	commits, writes, waiting                     *prometheus.Desc
 	connections, connectionWaits, connectionWait *prometheus.Desc
 	hashes, hashesRefused, running, hashWaiting  *prometheus.Desc
-	keyMade                                      *prometheus.Desc
+	keyMade, mailsSent, mailsFailed, mails       *prometheus.Desc
 }
 
 func newSourceCollector(s Sources) *sourceCollector {
@@ -56,6 +60,9 @@ func newSourceCollector(s Sources) *sourceCollector {
 		hashesRefused:   desc("password_hashes_refused_total", "Slow hashes refused because the line was full."),
 		running:         desc("password_hashes_running", "Slow hashes being computed."),
 		hashWaiting:     desc("password_hashes_waiting", "Slow hashes in line, by lane.", "lane"),
+		mailsSent:       desc("mails_sent_total", "Mails that the SMTP server took."),
+		mailsFailed:     desc("mails_failed_total", "Attempts to send a mail that failed."),
+		mails:           desc("mails", "Mails in the outbox, by state: pending, or dead.", "state"),
 		keyMade:         desc("signing_key_created_timestamp_seconds", "When the key that signs now was made, by algorithm.", "alg"),
 	}
 }
@@ -65,6 +72,7 @@ func (c *sourceCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.commits, c.writes, c.waiting, c.connections, c.connectionWaits, c.connectionWait,
 		c.hashes, c.hashesRefused, c.running, c.hashWaiting, c.keyMade,
+		c.mailsSent, c.mailsFailed, c.mails,
 	} {
 		to <- d
 	}
@@ -92,6 +100,11 @@ func (c *sourceCollector) Collect(to chan<- prometheus.Metric) {
 	gauge(c.running, float64(h.Running))
 	gauge(c.hashWaiting, float64(h.Waiting), "strangers")
 	gauge(c.hashWaiting, float64(h.WaitingKnown), "known_browsers")
+	m := c.Mail()
+	counter(c.mailsSent, float64(m.Sent))
+	counter(c.mailsFailed, float64(m.Failed))
+	gauge(c.mails, float64(m.Pending), "pending")
+	gauge(c.mails, float64(m.Dead), "dead")
 	for alg, made := range c.Keys() {
 		gauge(c.keyMade, float64(made.Unix()), alg)
 	}

@@ -15,6 +15,7 @@ const (
 	MailNewBrowser      MailKind = "new_browser"
 	MailWrongCodes      MailKind = "wrong_codes"
 	MailFactorAdded     MailKind = "factor_added"
+	MailCodesReplaced   MailKind = "codes_replaced"
 	MailRecoveryUsed    MailKind = "recovery_used"
 	MailPasswordChanged MailKind = "password_changed"
 	MailReset           MailKind = "reset"
@@ -30,6 +31,8 @@ func NoticeOf(eventType string) MailKind {
 		return MailWrongCodes
 	case EventEnrollTOTP, EventEnrollWebAuthn, EventAuthenticatorAdded:
 		return MailFactorAdded
+	case EventRecoveryReplaced:
+		return MailCodesReplaced
 	case EventLoginRecovery:
 		return MailRecoveryUsed
 	case EventPasswordReset:
