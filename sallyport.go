@@ -107,7 +107,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	s.metrics = metric.New(s.sources(hasher, ring))
 	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Issuer: c.Issuer, Now: c.Now}
 	s.Handler, err = web.New(web.Config{
-		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages,
+		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages, SendsMail: s.sender != nil,
 		Checker:    &authn.Checker{Store: s.store, Hasher: hasher, Sealer: sealer, ThrottleKey: authn.ThrottleKey(sealer), Now: c.Now},
 		IsOperator: func(proof string) bool { return sealer.ProofIs(proof, "doctor", c.Now()) },
 		CSRFKey:    sealer.Derive("csrf"), KnownKey: sealer.Derive("known browser"),

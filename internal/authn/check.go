@@ -30,6 +30,15 @@ type ThrottledError struct {
 
 func (e *ThrottledError) Error() string { return "authn: throttled" }
 
+// WrongCodeError is ErrCode with the number of wrong codes of the kind in a row, this
+// one included.
+type WrongCodeError struct{ InARow int }
+
+func (e *WrongCodeError) Error() string { return ErrCode.Error() }
+
+// Is makes it ErrCode.
+func (e *WrongCodeError) Is(target error) bool { return target == ErrCode }
+
 // AttemptError is an error of an attempt to sign in with the user whose login or
 // credential it was: for the audit log, and never for who attempted it.
 type AttemptError struct {
@@ -206,19 +215,21 @@ func (c *Checker) rehash(ctx context.Context, u *store.User, password string) {
 }
 
 // CheckTOTP returns the authenticator and the step that the code is right for.
-// Accepting the step, once, is the store's (UseTOTPStep). ErrCode or a
+// Accepting the step, once, is the store's (UseTOTPStep). A *WrongCodeError or a
 // *ThrottledError otherwise.
 func (c *Checker) CheckTOTP(ctx context.Context, list []store.Authenticator, code string) (id string, step int64, settle store.Settle, err error) {
 	buckets, settle := c.codeBuckets(list, store.KindTOTP)
 	if len(buckets) == 0 {
 		return "", 0, settle, ErrCode
 	}
-	if _, err := c.attempt(ctx, buckets); err != nil {
+	verdict, err := c.attempt(ctx, buckets)
+	if err != nil {
 		return "", 0, settle, err
 	}
+	wrong := &WrongCodeError{InARow: verdict.Total}
 	digits, err := ParseCode(code)
 	if err != nil {
-		return "", 0, settle, ErrCode
+		return "", 0, settle, wrong
 	}
 	for _, a := range usable(list, store.KindTOTP) {
 		secret, err := c.Sealer.Open(a.Secret, SecretPlace(a.ID, a.UserID))
@@ -233,37 +244,49 @@ func (c *Checker) CheckTOTP(ctx context.Context, list []store.Authenticator, cod
 			return a.ID, step, settle, nil
 		}
 	}
-	return "", 0, settle, ErrCode
+	return "", 0, settle, wrong
 }
 
-// CheckRecovery returns the set and the hash of a recovery code. Whether it is
-// one of the set's, and unused, is the store's to say (UseRecoveryCode).
-func (c *Checker) CheckRecovery(ctx context.Context, list []store.Authenticator, code string) (id string, hash []byte, settle store.Settle, err error) {
+// RecoveryAttempt is a recovery code that was typed.
+type RecoveryAttempt struct {
+	Set    string // the id of the set
+	Hash   []byte
+	Settle store.Settle
+	// Wrong is the answer if the code is none of the set's.
+	Wrong *WrongCodeError
+}
+
+// CheckRecovery counts the attempt and hashes the code. Whether it is one of the
+// set's, and unused, is the store's to say (UseRecoveryCode). ErrCode, ErrBusy or a
+// *ThrottledError otherwise.
+func (c *Checker) CheckRecovery(ctx context.Context, list []store.Authenticator, code string) (RecoveryAttempt, error) {
 	buckets, settle := c.codeBuckets(list, store.KindRecovery)
 	if len(buckets) == 0 {
-		return "", nil, settle, ErrCode
+		return RecoveryAttempt{}, ErrCode
 	}
 	turn, err := c.Hasher.Turn(ctx, false)
 	if err != nil {
-		return "", nil, settle, err
+		return RecoveryAttempt{}, err
 	}
 	defer turn.End()
-	if _, err := c.attempt(ctx, buckets); err != nil {
-		return "", nil, settle, err
+	verdict, err := c.attempt(ctx, buckets)
+	if err != nil {
+		return RecoveryAttempt{}, err
 	}
+	wrong := &WrongCodeError{InARow: verdict.Total}
 	plain, err := ParseRecoveryCode(code)
 	if err != nil {
-		return "", nil, settle, ErrCode
+		return RecoveryAttempt{}, wrong
 	}
 	set := usable(list, store.KindRecovery)[0]
-	return set.ID, turn.HashRecovery(set.Secret, plain), settle, nil
+	return RecoveryAttempt{Set: set.ID, Hash: turn.HashRecovery(set.Secret, plain), Settle: settle, Wrong: wrong}, nil
 }
 
 // codeBuckets counts an attempt against each authenticator of a kind: a new
 // request or a new session resets nothing (NIST SP 800-63B-4 §3.2.2).
 func (c *Checker) codeBuckets(list []store.Authenticator, kind store.AuthenticatorKind) (buckets []store.Bucket, settle store.Settle) {
-	for _, a := range usable(list, kind) {
-		fast := store.Bucket{Key: c.bucketKey("code", a.ID), Limit: limitCode, Delays: true}
+	for i, a := range usable(list, kind) {
+		fast := store.Bucket{Key: c.bucketKey("code", a.ID), Limit: limitCode, Delays: true, Owned: i == 0} // one tells how many in a row
 		slow := store.Bucket{Key: c.bucketKey("code-30d", a.ID), Limit: limitSlow, Window: windowSlow}
 		buckets = append(buckets, fast, slow)
 		settle.Reset = append(settle.Reset, fast.Key)

@@ -36,6 +36,7 @@ type Store interface {
 	store.Sessions
 	store.Interactions
 	store.Consents
+	store.Outbox
 	store.TrustedDevices
 	store.BypassCodes
 }
@@ -238,7 +239,7 @@ func names(hint string, u *store.User) bool {
 
 func (v *Visit) event(kind, detail string) store.Event {
 	e := store.Event{At: v.Now, Type: kind, ClientID: v.Client.ID, Interaction: v.Interaction,
-		Address: v.Origin.Address, RequestID: v.Origin.RequestID, Detail: detail}
+		Address: v.Origin.Address, RequestID: v.Origin.RequestID, Detail: detail, Browser: BrowserName(v.Origin.UserAgent)}
 	if v.User != nil {
 		e.UserID = v.User.ID
 	}

@@ -37,6 +37,9 @@ func (e *Engine) Finish(ctx context.Context, v *Visit, known *store.KnownBrowser
 		f.InteractionVersion = v.interaction.Version
 		f.Consent = v.rememberedConsent()
 	}
+	if known != nil {
+		f.Events = append(f.Events, v.event(store.EventLoginNewBrowser, BrowserName(v.Origin.UserAgent)))
+	}
 	device := e.relyOnDevice(v, &f)
 	if err := e.Store.FinishInteraction(ctx, f); err != nil {
 		return nil, fmt.Errorf("finish interaction: %w", err)

@@ -20,14 +20,31 @@ func (s *server) audit(r *http.Request, v *flow.Visit, kind string, why error) {
 	} else if v.Step.Name == flow.Login {
 		e.UserID, e.Session = "", ""
 	}
-	s.recordEvent(r, e)
+	s.recordEvent(r, withSeries(e, why)...)
 }
 
-// recordEvent adds when and from where. What it is about goes on without it.
-func (s *server) recordEvent(r *http.Request, e store.Event) {
+// withSeries adds what the owner hears of to the event of a wrong code.
+func withSeries(e store.Event, why error) []store.Event {
+	events := []store.Event{e}
+	if wrong := (*authn.WrongCodeError)(nil); errors.As(why, &wrong) && wrong.InARow == tellOwner {
+		e.Type = store.EventLoginWrongCodes
+		events = append(events, e)
+	}
+	return events
+}
+
+// tellOwner is the number of wrong codes in a row that the owner of an account hears
+// of: once a row.
+const tellOwner = 3
+
+// recordEvent adds when and from where. What they are about goes on without them.
+func (s *server) recordEvent(r *http.Request, events ...store.Event) {
 	o := s.origin(r)
-	e.At, e.Address, e.RequestID = s.Now(), o.Address, o.RequestID
-	if err := s.Store.Record(r.Context(), e); err != nil {
+	for i := range events {
+		e := &events[i]
+		e.At, e.Address, e.RequestID, e.Browser = s.Now(), o.Address, o.RequestID, flow.BrowserName(o.UserAgent)
+	}
+	if err := s.Store.Record(r.Context(), events...); err != nil {
 		s.Log.ErrorContext(r.Context(), "audit", "request", o.RequestID, "error", err)
 	}
 }

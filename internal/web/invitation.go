@@ -49,11 +49,7 @@ func (s *server) showInvitation(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) renderInvitation(w http.ResponseWriter, r *http.Request, in *flow.Invitation, status int, errorKey string, args map[string]any) error {
-	browser := s.cookie(r, browserCookie)
-	if browser == "" {
-		browser, _ = store.NewSecret()
-		s.setCookie(w, browserCookie, browser, 0)
-	}
+	browser := s.browserOrNew(w, r)
 	return s.page(w, r, status, nil, page.Invitation{
 		Frame: page.Frame{
 			Base: s.base, Action: s.base + invitationPath + r.PathValue("token"),

@@ -22,6 +22,9 @@ const (
 func (s *server) loginPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Login, error) {
 	options, err := s.Flow.SignInOptions(r.Context(), v)
 	p := page.Login{Frame: f, Username: loginHint(r, v), Options: string(options)}
+	if s.SendsMail {
+		p.ForgotURL = s.base + forgotPath
+	}
 	if len(options) > 0 {
 		p.Passkey = firstWay(r, s.cookie(r, methodCookie)) == methodPasskey && f.Error != passkeyErrors[authn.ReasonPasswordFirst]
 	}

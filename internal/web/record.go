@@ -115,11 +115,15 @@ func (s *server) recordRecovery(_ http.ResponseWriter, r *http.Request, v *flow.
 	if err != nil {
 		return "", err
 	}
-	id, hash, settle, err := s.Checker.CheckRecovery(r.Context(), v.Step.Factors, code)
+	a, err := s.Checker.CheckRecovery(r.Context(), v.Step.Factors, code)
 	if err != nil {
 		return "", err
 	}
-	return s.Flow.RecordRecovery(r.Context(), v, id, hash, settle)
+	cookie, err := s.Flow.RecordRecovery(r.Context(), v, a.Set, a.Hash, a.Settle)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", a.Wrong
+	}
+	return cookie, err
 }
 
 func (s *server) recordEnrollment(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {

@@ -41,6 +41,8 @@ type Config struct {
 		store.Audit
 	}
 	Pages *page.Renderer
+	// SendsMail: a new password can be asked for.
+	SendsMail bool
 	// CSRFKey and KnownKey key the MACs of form tokens and of known-browser cookies.
 	CSRFKey, KnownKey []byte
 	Limits            Limits
@@ -105,6 +107,9 @@ func (s *server) routes() *http.ServeMux {
 		{"POST " + s.base + "/end_session", s.formToQuery},
 		{"POST " + s.base + "/end_session/confirm", s.confirmEndSession},
 	} {
+		add(route.pattern, s.inTurn(route.handle))
+	}
+	for _, route := range s.passwordResetRoutes() {
 		add(route.pattern, s.inTurn(route.handle))
 	}
 	for _, route := range []route{ // answered at once, whatever else there is to do

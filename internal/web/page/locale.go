@@ -26,7 +26,7 @@ var (
 	messageCodes = []string{
 		"invalid_request", "expired", "not_found", "server_error", "temporarily_unavailable", "too_many_requests",
 		"access_denied", "no_second_factor", "other_factor", "disabled", "home", "method_not_allowed", "form_too_large", "other_browser",
-		"invitation", "welcome",
+		"invitation", "welcome", "reset_sent", "reset_done", "reset_ended", "reset_gone",
 	}
 	scopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 )

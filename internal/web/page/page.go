@@ -65,10 +65,30 @@ type Invitation struct {
 // passkey, posted to Action+"/passkey" as answer.
 type Login struct {
 	Frame
+	Username  string // what the field holds at first
+	ForgotURL string // where a new password can be asked for; "" for nowhere
+}
+
+// Forgot asks for the username of whoever wants a new password, posted to Action.
+type Forgot struct {
+	Frame
 	Username string // what the field holds at first
 	Options  string // JSON for the script; "": passkeys are not offered
 	Passkey  bool   // the page is about the passkey, with a link to the password
 }
+
+// Reset is where a mailed link leads to. In the browser that asked for it, it asks for
+// the new password, twice, and a code, posted to Action+"/password"; in any other it
+// says so. In both it offers to end the link, by a post to Action+"/disown".
+type Reset struct {
+	Frame
+	Server    string // the host that one signs in to
+	Least     int    // characters of the new password
+	Elsewhere bool
+}
+
+// CodeError reports whether Error is about the code, not about the password.
+func (r Reset) CodeError() bool { return strings.HasPrefix(r.Error, "error.code") }
 
 // SecondFactor asks for one of the user's factors: a passkey or security key
 // ("webauthn", posted to Action+"/webauthn" as answer), a code of the authenticator
@@ -171,6 +191,8 @@ type Field struct{ Name, Value string }
 
 func (Invitation) name() string    { return "invitation" }
 func (Login) name() string         { return "login" }
+func (Forgot) name() string        { return "forgot" }
+func (Reset) name() string         { return "reset" }
 func (SecondFactor) name() string  { return "second_factor" }
 func (Enroll) name() string        { return "enroll" }
 func (SaveCodes) name() string     { return "save_codes" }

@@ -46,7 +46,7 @@ func samples() map[string]Page {
 		"enroll_later":         Enroll{Frame: at("enroll", true, false), Method: "webauthn", Other: "totp", Options: options, Until: "2026-12-24"},
 		"enroll_last_day":      Enroll{Frame: at("enroll", true, false), Method: "webauthn", Options: options, Until: "2026-12-24", LastDay: true},
 		"login":                Login{Frame: frame},
-		"login_error":          Login{Frame: failed(frame, "error.credentials", nil), Username: "alice"},
+		"login_error":          Login{Frame: failed(frame, "error.credentials", nil), Username: "alice", ForgotURL: "/forgot"},
 		"login_again":          Login{Frame: at("login", false, false), Username: "alice@example.com"},
 		"login_or_passkey":     Login{Frame: frame, Options: `{"challenge":"AA"}`},
 		"login_passkey":        Login{Frame: frame, Options: `{"challenge":"AA"}`, Passkey: true},
@@ -74,6 +74,11 @@ func samples() map[string]Page {
 		"signed_out":           SignedOut{URL: "https://shop.example.com/bye"},
 		"signed_out_here":      SignedOut{},
 		"confirm_logout":       ConfirmLogout{Frame: Frame{CSRF: "token"}, Fields: []Field{{"client_id", "shop"}, {"state", "xyz"}}},
+		"forgot":               Forgot{Frame: Frame{Action: "/forgot", CSRF: "token", Step: "forgot"}},
+		"forgot_error":         Forgot{Frame: Frame{Action: "/forgot", CSRF: "token", Step: "forgot", Error: "error.missing"}},
+		"reset":                Reset{Frame: Frame{Action: "/reset/01k6.secret", CSRF: "token", Step: "reset", Account: "alice"}, Server: "id.example.com", Least: 8},
+		"reset_error":          Reset{Frame: Frame{Action: "/reset/01k6.secret", CSRF: "token", Step: "reset", Account: "alice", Error: "error.code"}, Server: "id.example.com", Least: 8},
+		"reset_elsewhere":      Reset{Frame: Frame{Action: "/reset/01k6.secret", CSRF: "token", Step: "reset"}, Server: "id.example.com", Elsewhere: true},
 	}
 	for _, code := range messageCodes {
 		m["message_"+code] = message(code)
@@ -291,7 +296,7 @@ func TestHostileValues(t *testing.T) {
 	const evil = `"'><script>alert(1)</script>{Client}{{.}}`
 	f := Frame{Base: "", Action: "/interaction/1", CSRF: evil, Step: evil, Subject: evil, Client: evil, Account: evil, Error: "error.throttled", ErrorArgs: map[string]any{"Minutes": evil}, Cancellable: true}
 	for _, p := range []Page{
-		Login{Frame: f, Username: evil, Options: evil},
+		Login{Frame: f, Username: evil, Options: evil, ForgotURL: evil}, Forgot{Frame: f, Username: evil}, Reset{Frame: f, Server: evil},
 		Login{Frame: f, Options: evil, Passkey: true},
 		SecondFactor{Frame: f, Method: evil, Others: []string{evil, evil}},
 		SecondFactor{Frame: f, Method: "webauthn", Others: []string{evil}, Options: evil},
