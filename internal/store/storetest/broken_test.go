@@ -78,6 +78,8 @@ func TestBrokenStoresFail(t *testing.T) {
 		"InvitationRedeemedByOneBrowser": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"InvitationRedeemedAllOrNothing": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"InvitationEndsWithTheUser":      func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
+		"PasswordResetAllOrNothing":      func(s *sqlstore.Store) store.Store { return &resetsByMailAlone{s} },
+		"NextMailClaimedOnce":            func(s *sqlstore.Store) store.Store { return &looksForMail{s} },
 		"ResetUserEndsEverything":        func(s *sqlstore.Store) store.Store { return &resetsByLinkAlone{s} },
 		"DeviceSecretUsedOnce":           func(s *sqlstore.Store) store.Store { return &looksForDevice{s} },
 		"DeviceEndsOrIsUsed":             func(s *sqlstore.Store) store.Store { return &looksForDevice{s} },
@@ -465,6 +467,32 @@ type resetsByLinkAlone struct{ *sqlstore.Store }
 
 func (s *resetsByLinkAlone) ResetUser(ctx context.Context, l *store.Link, _ bool, now time.Time, events ...store.Event) error {
 	return s.RevokeUser(ctx, l.UserID, "", now, events...)
+}
+
+// resetsByMailAlone asks for no second factor.
+type resetsByMailAlone struct{ *sqlstore.Store }
+
+func (s *resetsByMailAlone) ResetPassword(ctx context.Context, r store.PasswordReset) error {
+	_, u, err := s.PasswordReset(ctx, r.Link.ID, r.Link.SecretHash, r.Now)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.SetPasswordHash(ctx, u.ID, u.PasswordHash, r.NewHash), s.RevokeUser(ctx, u.ID, "", r.Now, r.Events...))
+}
+
+// looksForMail looks what is due, and then says that it has it.
+type looksForMail struct{ *sqlstore.Store }
+
+func (s *looksForMail) NextMail(ctx context.Context, now time.Time, lease time.Duration) (*store.Mail, error) {
+	list, err := s.Mails(ctx, 1000)
+	for _, m := range list {
+		if !m.Dead && !m.DueAt.After(now) {
+			err := s.MailFailed(ctx, &m, now.Add(lease), "")
+			m.Attempts++
+			return &m, err
+		}
+	}
+	return nil, errors.Join(err, store.ErrNotFound)
 }
 
 // sweepsEarly takes a day off what has not expired.
