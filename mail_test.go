@@ -103,7 +103,7 @@ func TestNotices(t *testing.T) {
 		r.mustMail(fmt.Sprintf("wrong code %d", i+1), "mina@example.com", want...)
 	}
 	b.recover(v, r.mina.recovery[0]).mustCode()
-	r.mustMail("a recovery code", "mina@example.com", subjectRecovery)
+	r.mustMail("a recovery code, which ends known browsers, too", "mina@example.com", subjectRecovery, subjectBrowser)
 
 	other := r.browser()
 	v = other.app(other.answer(other.authorize("web"), "password", "username", "joon", "password", r.joon.password))

@@ -251,8 +251,6 @@ func TestRule22Grace(t *testing.T) {
 	refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}}
 	if got := r.token("web", refresh); got.status != 200 {
 		t.Errorf("refresh in the grace: got %+v", got)
-	} else {
-		refresh.Set("refresh_token", got.Refresh)
 	}
 	// It ends, for what was granted, too, and is no reason to start it anew.
 	r.clock.advance(7 * 24 * time.Hour)

@@ -80,7 +80,7 @@ func (in *installation) stop(serve *exec.Cmd) {
 			in.t.Errorf("the server's log has %s\n%s", bad, in.log)
 		}
 	}
-	if link := regexp.MustCompile(`/invitation/[0-9a-z]+\.[\w-]+`).FindString(in.log.String()); link != "" {
+	if link := regexp.MustCompile(`/(?:invitation|reset)/[0-9a-z]+\.[\w-]+`).FindString(in.log.String()); link != "" {
 		in.t.Errorf("the server's log has the link %s", link)
 	}
 }

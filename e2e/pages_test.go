@@ -31,6 +31,7 @@ func TestPages(t *testing.T) {
 			w.fresh(newBrowser(t, language)).refuse(d)
 			w.fresh(newBrowser(t, language)).mistakes(d)
 			w.fresh(newBrowser(t, language)).invitation(install(t))
+			w.fresh(newBrowser(t, language)).forgotten(installMail(t))
 			if len(w.titles) < 8 {
 				t.Errorf("the walk saw %d titles, want more", len(w.titles))
 			}
@@ -152,6 +153,29 @@ func (w *walk) invitation(in *installation) {
 	w.look("error-invitation")
 	w.open(in.link("user", "reset", "sora", "--keep-password", "--yes"))
 	w.look("invitation-again")
+}
+
+func (w *walk) forgotten(in *installation, m *mailbox) {
+	key := in.sora(w.tab)
+	w.open(in.request())
+	w.look("login-forgot")
+	w.press("#forgot")
+	w.look("forgot")
+	w.fill("#username", "sora")
+	w.press("#ask")
+	w.look("forgot-sent")
+	link := mailedLink.FindString(m.mustGet("/reset/"))
+	here := w.tab
+	w.fresh(newBrowser(w.t, w.language)).open(link)
+	w.look("reset-elsewhere")
+	w.fresh(here).open(link)
+	w.look("reset")
+	w.newPassword("sora1234", totp(w.t, key, 1))
+	w.look("reset-error")
+	w.newPassword("amber window seven rivers", totp(w.t, key, 1))
+	w.look("forgot-done")
+	w.mustStatus(w.open(link), 410)
+	w.look("error-reset")
 }
 
 // with is an address with other query parameters.

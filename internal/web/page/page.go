@@ -66,6 +66,8 @@ type Invitation struct {
 type Login struct {
 	Frame
 	Username  string // what the field holds at first
+	Options   string // JSON for the script; "": passkeys are not offered
+	Passkey   bool   // the page is about the passkey, with a link to the password
 	ForgotURL string // where a new password can be asked for; "" for nowhere
 }
 
@@ -73,8 +75,6 @@ type Login struct {
 type Forgot struct {
 	Frame
 	Username string // what the field holds at first
-	Options  string // JSON for the script; "": passkeys are not offered
-	Passkey  bool   // the page is about the passkey, with a link to the password
 }
 
 // Reset is where a mailed link leads to. In the browser that asked for it, it asks for
