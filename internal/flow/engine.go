@@ -18,6 +18,7 @@ import (
 // Lifetimes of what the flow makes.
 const (
 	interactionTTL = 10 * time.Minute
+	accountTTL     = 15 * time.Minute
 	invitedTTL     = 30 * time.Minute // an app may have to be found and installed first
 	codeTTL        = 60 * time.Second
 	touchEvery     = 5 * time.Minute
@@ -32,6 +33,7 @@ type Store interface {
 	store.Resources
 	store.Users
 	store.Authenticators
+	store.Accounts
 	store.Links
 	store.Sessions
 	store.Interactions
@@ -143,12 +145,15 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	if i.Progress.Invited != nil {
 		return e.visitInvited(ctx, i, o)
 	}
+	if i.SessionID != "" && s != nil && i.SessionID != s.ID {
+		return nil, fmt.Errorf("the interaction belongs to another session: %w", store.ErrNotFound)
+	}
+	if i.Progress.Account {
+		return e.visitAccount(ctx, i, s, o)
+	}
 	c, err := e.Store.Client(ctx, i.ClientID)
 	if err != nil {
 		return nil, fmt.Errorf("load the interaction's client: %w", err)
-	}
-	if i.SessionID != "" && s != nil && i.SessionID != s.ID {
-		return nil, fmt.Errorf("the interaction belongs to another session: %w", store.ErrNotFound)
 	}
 	if !c.HasRedirectURI(i.Request.RedirectURI) {
 		return nil, fmt.Errorf("the redirect URI is not the client's any more: %w", store.ErrNotFound)
@@ -228,7 +233,7 @@ func (e *Engine) authenticators(ctx context.Context, userID string) ([]store.Aut
 // needsConsent reports whether a remembered consent can matter: not where nobody is
 // asked for one.
 func (v *Visit) needsConsent() bool {
-	return !v.Client.SkipConsent || v.Request.Prompt.Consent || v.Progress.ConsentBy != ""
+	return !v.Progress.Account && (!v.Client.SkipConsent || v.Request.Prompt.Consent || v.Progress.ConsentBy != "")
 }
 
 // names reports whether a login hint names the user.

@@ -65,6 +65,7 @@ const (
 	Trust        StepName = "trust"
 	Consent      StepName = "consent"
 	Welcome      StepName = "welcome" // an invited user's last
+	Manage       StepName = "manage"  // of one's own account
 	Done         StepName = "done"
 	Refuse       StepName = "refuse"
 )
@@ -135,11 +136,17 @@ func next(s State) Step {
 	if step.Evidence.Level == oidc.LevelNone || s.HintedElsewhere && !s.provenHere() {
 		return step.named(Login)
 	}
+	if s.Progress.Account && s.newCodes() && s.provenHere() {
+		return step.named(SaveCodes) // before all else: the old ones, with which this may have been proven, are void
+	}
 	if waiting, ok := s.untilStrong(step); !ok {
 		return waiting
 	}
-	if len(s.Progress.Codes) > 0 && s.Progress.CodesOf == s.User.ID {
+	if s.newCodes() {
 		return step.named(SaveCodes)
+	}
+	if s.Progress.Account {
+		return step.named(Manage)
 	}
 	if s.asksForTrust() {
 		return step.named(Trust)
@@ -171,6 +178,9 @@ func nextInvited(s State) Step {
 func (s State) untilStrong(step Step) (Step, bool) {
 	reach := s.reach()
 	demand := s.Policy.Demand(s.Case(), s.Request, reach)
+	if s.managing() { // factors that the rule excludes still forbid the password alone
+		demand.Level = max(demand.Level, reach, min(authn.Reach(s.User, s.Authenticators, s.Session.Proofs), oidc.Level2FA))
+	}
 	switch {
 	case demand.Impossible:
 		return refuse(step, oidc.UnmetAuthentication, "none of the requested authentication contexts can be performed"), false
@@ -299,7 +309,7 @@ func (s State) Evidence() authn.Evidence {
 		At:          s.Now,
 		Interaction: s.Interaction,
 		NotBefore:   s.notBefore(),
-		OwnProofs:   s.Progress.OwnProofs,
+		OwnProofs:   s.Progress.OwnProofs || s.managing(),
 		Methods:     s.Policy.Rule(s.Case()).SecondMethods(),
 		Valid:       authn.ValidIDs(s.Authenticators),
 		Device:      s.grantedDevice(),
@@ -322,6 +332,14 @@ func (s State) notBefore() time.Time {
 	}
 	return s.Progress.NotBefore
 }
+
+// managing: the interaction is for changes of the user's account. For them all that
+// the account can prove is asked for, here. To look at it, which begins none, what
+// the policy requires suffices.
+func (s State) managing() bool { return s.Progress.Account && s.Interaction != "" }
+
+// newCodes: the user has not saved the new recovery codes yet.
+func (s State) newCodes() bool { return len(s.Progress.Codes) > 0 && s.Progress.CodesOf == s.User.ID }
 
 // otherPersonExpected: the request names a subject, and it is not the session's.
 func (s State) otherPersonExpected() bool {

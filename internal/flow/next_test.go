@@ -491,6 +491,7 @@ func draw(t *rapid.T) flow.State {
 	}
 	s.Request.Prompt = oidc.PromptSet{None: rapid.Bool().Draw(t, "none"), Consent: rapid.Bool().Draw(t, "prompt consent")}
 	s.Progress.OwnProofs = rapid.Bool().Draw(t, "own")
+	s.Progress.Account = rapid.IntRange(0, 3).Draw(t, "account") == 0
 	s.Progress.Subject = rapid.SampledFrom([]string{"", "", "u", "v"}).Draw(t, "subject")
 	s.Progress.ConsentBy = rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, "consent by")
 	s.HintedElsewhere = rapid.Bool().Draw(t, "hinted elsewhere")
@@ -587,6 +588,9 @@ func TestNextNeverDoneForLess(t *testing.T) {
 		}
 		if s.Progress.Invited != nil {
 			t.Fatalf("an invitation signs in: %+v", s)
+		}
+		if s.Progress.Account {
+			t.Fatalf("changes of an account sign in to a client: %+v", s)
 		}
 		reached := worth(s)
 		required := max(s.Client.MinLevel, ruleLevel(s.Policy.Rules[1]))
@@ -781,6 +785,28 @@ func TestRule2EnrollNeedsAllThatTheAccountCanProve(t *testing.T) {
 	})
 }
 
+// TestRule5ManageNeedsAllThatTheAccountCanProveHere: no state reaches Manage with
+// less than that, and than the policy requires, proven in its own interaction; a
+// trusted device stands for nothing there.
+func TestRule5ManageNeedsAllThatTheAccountCanProveHere(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := draw(t)
+		if flow.Next(s).Name != flow.Manage {
+			return
+		}
+		own := s.Evidence()
+		own.OwnProofs = true
+		got, can := authn.Judge(own).Level, authn.Reach(s.User, s.Authenticators, s.Session.Proofs)
+		if required := s.Policy.Required(s.Case()); got < max(can, required) {
+			t.Fatalf("manage at %v, the account can prove %v, required are %v", got, can, required)
+		}
+		if !s.Progress.Account || s.User.Disabled {
+			t.Fatalf("manage for a client, or a disabled user: %+v", s)
+		}
+	})
+}
+
 // TestNextEnds: doing what Next says ends within 12 steps.
 func TestNextEnds(t *testing.T) {
 	t.Parallel()
@@ -788,7 +814,7 @@ func TestNextEnds(t *testing.T) {
 		s := draw(t)
 		for range 12 {
 			step := flow.Next(s)
-			if step.Name == flow.Done || step.Name == flow.Welcome || step.Name == flow.Refuse {
+			if step.Name == flow.Done || step.Name == flow.Welcome || step.Name == flow.Manage || step.Name == flow.Refuse {
 				return
 			}
 			s = do(t, s, step.Name)

@@ -82,6 +82,7 @@ func (e *Engine) newSession(v *Visit, u *store.User, first store.Proof, kind str
 	s = &store.Session{
 		ID: store.NewID(), SecretHash: hash, UserID: u.ID, UserEpoch: u.Epoch, Proofs: []store.Proof{first},
 		Version: 1, CreatedAt: v.Now, LastSeenAt: v.Now, ExpiresAt: v.Now.Add(e.SessionTTL),
+		UserAgent: agent(v.Origin.UserAgent), Address: v.Origin.Address,
 	}
 	event := v.event(kind, "")
 	event.UserID, event.Session = u.ID, s.ID

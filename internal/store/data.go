@@ -135,6 +135,9 @@ type Session struct {
 	CreatedAt  time.Time
 	LastSeenAt time.Time
 	ExpiresAt  time.Time // absolute
+	// UserAgent and Address are of the request that began it, for its user: they are
+	// read by UserSessions alone.
+	UserAgent, Address string
 }
 
 // Interaction is one authorization request that needs the user.
@@ -170,6 +173,9 @@ type Progress struct {
 	// yet that they are saved.
 	Codes   []byte `json:"codes,omitempty"`
 	CodesOf string `json:"codes_of,omitempty"` // whose
+	// Account: the interaction is for changes of the user's own account and answers no
+	// client.
+	Account bool `json:"account,omitempty"`
 	// Invited: the interaction sets up an account and answers no client; nil else.
 	Invited *Invited `json:"invited,omitempty"`
 	// TrustBy is the user who said whether to trust the browser.

@@ -52,6 +52,16 @@ const (
 	EventAuthenticatorAdded   = "authenticator.added"
 	EventRecoveryReplaced     = "recovery.replaced"
 
+	EventAccountFactorAdded    = "account.factor.added"
+	EventAccountFactorRemoved  = "account.factor.removed"
+	EventAccountFactorRenamed  = "account.factor.renamed"
+	EventAccountCodes          = "account.codes"
+	EventAccountPassword       = "account.password"
+	EventAccountSessionEnded   = "account.session.ended"
+	EventAccountOthersEnded    = "account.others.ended"
+	EventAccountConsentRevoked = "account.consent.revoked"
+	EventAccountLocale         = "account.locale"
+
 	EventDeviceTrusted = "device.trusted"
 	EventDeviceEnded   = "device.ended"
 	EventDeviceReused  = "device.reused"
@@ -116,6 +126,8 @@ func EventTypes() []string {
 		EventPasswordResetAsked, EventPasswordResetMailed, EventPasswordReset, EventPasswordResetDisowned,
 		EventInvitationMade, EventInvitationRedeemed,
 		EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
+		EventAccountFactorAdded, EventAccountFactorRemoved, EventAccountFactorRenamed, EventAccountCodes, EventAccountPassword,
+		EventAccountSessionEnded, EventAccountOthersEnded, EventAccountConsentRevoked, EventAccountLocale,
 		EventDeviceTrusted, EventDeviceEnded, EventDeviceReused,
 		EventBypassMade, EventBypassUsed,
 		EventConsentGiven, EventAuthorizeGranted, EventAuthorizeRefused,

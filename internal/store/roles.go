@@ -173,6 +173,58 @@ type AddProof struct {
 	Rotated *bool
 }
 
+// Accounts are what users change of their own. Each verb is conditional, in its
+// transaction, on what the caller decided on (Change), else it is ErrStale. What
+// changes a password or an authenticator ends everything else that was issued to the
+// user, as RevokeUser does.
+type Accounts interface {
+	// AddAuthenticator makes a further authenticator active and adds its proof. ErrUsed
+	// without an active one: a first is EnrollFirst's. ErrExists if anybody has the
+	// credential.
+	AddAuthenticator(ctx context.Context, c Change, a Addition) error
+	// RemoveAuthenticator deletes one that is no recovery set, ErrNotFound if the user
+	// has none of that id. ErrUsed if no other active one of the kinds to be left is there.
+	RemoveAuthenticator(ctx context.Context, c Change, id string, leave ...AuthenticatorKind) error
+	// RenameAuthenticator is ErrNotFound if the user has none of that id. It ends nothing.
+	RenameAuthenticator(ctx context.Context, c Change, id, name string) error
+	// RenewRecoveryCodes makes a new set in place of every older one.
+	RenewRecoveryCodes(ctx context.Context, c Change, a Authenticator, codeHashes [][]byte) error
+	// ChangePassword replaces the hash if it still is old, and forgives what was guessed
+	// at that.
+	ChangePassword(ctx context.Context, c Change, old, new string, settle Settle) error
+	// EndOwnSession ends one of the user's sessions, ErrNotFound if there is none.
+	EndOwnSession(ctx context.Context, c Change, id string) error
+	// EndOthers ends everything that was issued to the user but the session.
+	EndOthers(ctx context.Context, c Change) error
+	// RevokeConsent forgets what the user allowed a client, and ends the client's grants
+	// and interactions with it. ErrNotFound if nothing was allowed.
+	RevokeConsent(ctx context.Context, c Change, clientID string) error
+	// SetLocale sets the language that the user prefers; "" for none.
+	SetLocale(ctx context.Context, c Change, locale string) error
+	// UserSessions returns the user's live sessions, without proofs, the oldest first.
+	UserSessions(ctx context.Context, userID string, now time.Time) ([]Session, error)
+	// UserConsents returns what the user allowed for good, by client.
+	UserConsents(ctx context.Context, userID string) ([]Consent, error)
+}
+
+// Change is what every change by a user hangs on: the user's epoch, a live session of
+// the user, and the interaction, which moves on.
+type Change struct {
+	UserID      string
+	UserEpoch   int64
+	SessionID   string      // stays
+	Interaction Interaction // as it shall be; Version is the one that was read
+	Now         time.Time
+	Events      []Event
+}
+
+// Addition is a further authenticator.
+type Addition struct {
+	Authenticator Authenticator
+	Handle        string // the user's from now on, with a credential; "" else
+	Proof         AddProof
+}
+
 // Links are handed to people. Of a purpose a user has one at most: a new one takes
 // the place of any before. A link is deleted when it is used; it ends with
 // everything else that was issued to the user, and while the user is disabled it is
@@ -437,6 +489,7 @@ type Store interface {
 	Resources
 	Users
 	Authenticators
+	Accounts
 	Links
 	Sessions
 	Interactions

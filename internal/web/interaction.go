@@ -79,6 +79,9 @@ func (s *server) finish(w http.ResponseWriter, r *http.Request, v *flow.Visit) e
 }
 
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, v *flow.Visit, refusal *oidc.Error) error {
+	if v.OfAccount() {
+		return s.leaveAccount(w, r, v)
+	}
 	answer, err := s.Flow.Refuse(r.Context(), v, refusal)
 	if flow.Expected(err) {
 		return shown(http.StatusGone, "expired", "")
@@ -111,7 +114,20 @@ var actions = map[string]action{
 	"consent":  {flow.Consent, (*server).recordConsent},
 	"switch":   {"", (*server).recordSwitch},
 	"cancel":   {"", (*server).recordCancel},
+
+	"rename":       {flow.Manage, (*server).recordRename},
+	"remove":       {flow.Manage, (*server).recordRemoval},
+	"codes":        {flow.Manage, (*server).recordCodes},
+	"new_password": {flow.Manage, (*server).recordNewPassword},
+	"end_session":  {flow.Manage, (*server).recordSessionEnd},
+	"end_others":   {flow.Manage, (*server).recordOthersEnd},
+	"end_device":   {flow.Manage, (*server).recordDeviceEnd},
+	"revoke":       {flow.Manage, (*server).recordRevocation},
+	"language":     {flow.Manage, (*server).recordLanguage},
 }
+
+// adds: at the step Manage, what enrols a first factor adds a further one.
+func (a action) adds(step flow.StepName) bool { return a.step == flow.Enroll && step == flow.Manage }
 
 // answerInteraction takes an answer. One that does not belong to the step that
 // is next, or to the user who is signed in, records nothing.
@@ -150,7 +166,7 @@ func current(a action, v *flow.Visit, form url.Values) bool {
 	if form.Get("subject") != v.Subject() {
 		return false
 	}
-	return a.step == "" && !v.Invited() || a.step == v.Step.Name && form.Get("step") == string(v.Step.Name) &&
+	return a.step == "" && !v.Invited() || (a.step == v.Step.Name || a.adds(v.Step.Name)) && form.Get("step") == string(v.Step.Name) &&
 		form.Get("version") == strconv.FormatInt(v.Version(), 10)
 }
 

@@ -21,11 +21,21 @@ func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.V
 	var throttled *authn.ThrottledError
 	var field *fieldError
 	var unproven *authn.WebAuthnError
+	var weak *authn.PasswordError
 	n := noted(r)
 	switch {
+	case errors.As(err, &weak):
+		n.because(weak.Code)
+		return s.render(w, r, v, http.StatusUnprocessableEntity, weak.Code, map[string]any{"Limit": weak.Limit})
+	case errors.Is(err, flow.ErrLastFactor):
+		n.because("last_factor")
+		return s.render(w, r, v, http.StatusConflict, "error.last_factor", nil)
+	case errors.Is(err, flow.ErrManyFactors):
+		n.because("many_factors")
+		return s.render(w, r, v, http.StatusConflict, "error.many_factors", nil)
 	case errors.As(err, &unproven):
 		return s.webauthnRefused(w, r, v, unproven, err)
-	case v.Step.Name == flow.Enroll && errors.Is(err, store.ErrExists):
+	case (v.Step.Name == flow.Enroll || v.Step.Name == flow.Manage) && errors.Is(err, store.ErrExists):
 		return s.renderAnew(w, r, v, "error.webauthn_taken")
 	case errors.Is(err, errCancelled):
 		n.because(reasonCancelled)
@@ -152,8 +162,12 @@ func (s *server) recordEnrollment(_ http.ResponseWriter, r *http.Request, v *flo
 
 // recordFirst makes a first factor active, which is what invitations are for, too.
 func (s *server) recordFirst(r *http.Request, v *flow.Visit, n flow.Enrolled) (flow.Cookie, error) {
-	if v.Invited() {
+	switch {
+	case v.Invited():
 		return "", s.Flow.RecordInvited(r.Context(), v, n, s.settleInvited(v))
+	case v.Step.Name == flow.Manage:
+		n.Authenticator.Name = flow.FactorName(r.PostForm.Get("name"))
+		return s.Flow.RecordAddition(r.Context(), v, n)
 	}
 	return s.Flow.RecordEnrollment(r.Context(), v, n)
 }

@@ -98,6 +98,8 @@ func (s *server) routes() *http.ServeMux {
 		{"POST " + s.base + "/interaction/{id}/{action}", s.answerInteraction},
 		{"GET " + s.base + invitationPath + "{token}", s.showInvitation},
 		{"POST " + s.base + invitationPath + "{token}/password", s.answerInvitation},
+		{"GET " + s.base + "/account", s.showAccount},
+		{"POST " + s.base + "/account", s.beginAccount},
 		{"POST " + s.base + "/token", s.token},
 		{"POST " + s.base + "/introspect", s.introspect},
 		{"POST " + s.base + "/revoke", s.revoke},

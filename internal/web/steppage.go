@@ -32,14 +32,16 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, v *flow.Visit, s
 		return err
 	}
 	allowForm(w, v.Request.RedirectURI)
-	return s.page(w, r, status, v.Request.UILocales, p)
+	return s.page(w, r, status, languages(v), p)
 }
 
 // samePage is where the page can be asked for again, about the same method.
 func (s *server) samePage(r *http.Request, v *flow.Visit) string {
 	address := s.base + "/interaction/" + v.Interaction
-	if method := r.URL.Query().Get("method"); method != "" {
-		address += "?method=" + url.QueryEscape(method)
+	for _, about := range []string{"method", "add"} {
+		if method := r.URL.Query().Get(about); method != "" {
+			return address + "?" + about + "=" + url.QueryEscape(method)
+		}
 	}
 	return address
 }
@@ -79,6 +81,8 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 	case flow.SaveCodes:
 		codes, err := s.Flow.Codes(v)
 		return page.SaveCodes{Frame: f, Codes: codes}, err
+	case flow.Manage:
+		return s.managePage(r, v, f)
 	case flow.Trust:
 		return page.Trust{Frame: f, Days: int(v.Policy.TrustFor(v.Case()) / (24 * time.Hour))}, nil
 	case flow.Consent:
@@ -87,7 +91,10 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 	case flow.Welcome:
 		return page.Message{Frame: f, Code: "welcome"}, nil
 	case flow.Refuse:
-		f.Cancellable = false
+		f.Cancellable = v.OfAccount()
+		if v.OfAccount() {
+			return page.Message{Frame: f, Code: v.Step.Reason}, nil
+		}
 		response := oidc.AuthorizationResponse{State: v.Request.State, Issuer: s.Tokens.Issuer, Error: v.Step.Refusal}
 		return page.Message{Frame: f, Code: v.Step.Reason, BackURL: response.RedirectURL(v.Request.RedirectURI), BackLabel: v.Client.Name}, nil
 	}
@@ -152,7 +159,7 @@ func chosen(r *http.Request, methods []string) string {
 	case "register":
 		answered = string(store.KindWebAuthn)
 	}
-	for _, method := range []string{answered, r.URL.Query().Get("method")} {
+	for _, method := range []string{answered, r.URL.Query().Get("method"), r.URL.Query().Get("add")} {
 		if slices.Contains(methods, method) {
 			return method
 		}
@@ -172,7 +179,7 @@ func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.
 		methods = append([]string{app}, without(methods, app)...)
 	}
 	again := v.Invited() && v.Progress.Invited.OldHash != ""
-	p := page.Enroll{Frame: f, Method: chosen(r, methods), Reset: again}
+	p := page.Enroll{Frame: f, Method: chosen(r, methods), Reset: again, Adding: v.Step.Name == flow.Manage}
 	if v.MayPutOff() {
 		until := v.PutOffUntil()
 		p.Until, p.LastDay = until.UTC().Format(time.DateOnly), until.Sub(s.Now()) < 24*time.Hour

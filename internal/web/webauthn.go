@@ -49,7 +49,7 @@ func (s *server) webauthnRefused(w http.ResponseWriter, r *http.Request, v *flow
 		Type: store.EventLoginWebAuthnFailed, ClientID: v.Client.ID, Session: sessionID(v), Interaction: v.Interaction,
 		UserID: v.Subject(), Detail: string(refused.Reason),
 	}
-	if v.Step.Name == flow.Enroll {
+	if v.Step.Name == flow.Enroll || v.Step.Name == flow.Manage {
 		event.Type = store.EventEnrollWebAuthnFailed
 	}
 	aboutWhom(v, &event, why)

@@ -52,9 +52,9 @@ func (s *Store) StartSession(ctx context.Context, n *store.Session, replaces, in
 // startSession makes a session with its proofs in the place of another.
 func startSession(n *store.Session, replaces, interaction string) (step, error) {
 	steps := []step{
-		must(store.ErrStale, `INSERT INTO sessions (id, secret_hash, user_id, user_epoch, version, created_at, last_seen_at, expires_at)
-			SELECT $1, $2, u.id, u.epoch, $5, $6, $7, $8 FROM users u WHERE u.id = $3 AND u.epoch = $4 AND u.disabled = 0`,
-			n.ID, n.SecretHash, n.UserID, n.UserEpoch, n.Version, ms(n.CreatedAt), ms(n.LastSeenAt), ms(n.ExpiresAt)),
+		must(store.ErrStale, `INSERT INTO sessions (id, secret_hash, user_id, user_epoch, version, created_at, last_seen_at, expires_at, user_agent, address)
+			SELECT $1, $2, u.id, u.epoch, $5, $6, $7, $8, $9, $10 FROM users u WHERE u.id = $3 AND u.epoch = $4 AND u.disabled = 0`,
+			n.ID, n.SecretHash, n.UserID, n.UserEpoch, n.Version, ms(n.CreatedAt), ms(n.LastSeenAt), ms(n.ExpiresAt), n.UserAgent, n.Address),
 		endSession(replaces, interaction),
 	}
 	for i, p := range n.Proofs {

@@ -132,11 +132,17 @@ func (s *Store) RevokeUser(ctx context.Context, userID, except string, now time.
 }
 
 // revoke ends everything issued to a user but one session. Codes, grants and
-// tokens end with the epoch that they carry: each use compares it. All sessions are
-// written before their interactions go: that is the order of locks.
+// tokens end with the epoch that they carry: each use compares it.
 func revoke(userID, except string) step {
 	return all(
 		must(store.ErrNotFound, `UPDATE users SET epoch = epoch + 1 WHERE id = $1`, userID),
+		endIssued(userID, except))
+}
+
+// endIssued ends what was issued in the epoch before, when the epoch has just risen.
+// All sessions are written before their interactions go: that is the order of locks.
+func endIssued(userID, except string) step {
+	return all(
 		exec(`UPDATE sessions SET user_epoch = user_epoch + CASE WHEN id = $2
 				AND user_epoch + 1 = (SELECT epoch FROM users WHERE id = $1) THEN 1 ELSE 0 END WHERE user_id = $1`, userID, except),
 		exec(`DELETE FROM interactions WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id <> $2)`, userID, except),

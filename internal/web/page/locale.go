@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 )
 
 // The parts of keys that templates put together.
@@ -20,13 +21,22 @@ var (
 		"error.credentials", "error.code", "error.code_used", "error.throttled", "error.locked", "error.busy",
 		"error.missing", "error.stale", "error.saved_required", "error.too_long", "error.not_the_same",
 		"error.webauthn", "error.webauthn_unknown", "error.webauthn_taken",
-		"error.passkey_unknown", "error.passkey_unverified", "error.passkey_no_pin", "error.passkey_password_first",
+		"error.passkey_unknown", "error.passkey_unverified", "error.passkey_no_pin", "error.passkey_password_first", "error.last_factor", "error.many_factors", "error.name",
 		"password.short", "password.long", "password.common", "password.context", "password.guessable", "password.invalid",
 	}
 	messageCodes = []string{
 		"invalid_request", "expired", "not_found", "server_error", "temporarily_unavailable", "too_many_requests",
 		"access_denied", "no_second_factor", "other_factor", "disabled", "home", "method_not_allowed", "form_too_large", "other_browser",
 		"invitation", "welcome", "reset_sent", "reset_done", "reset_ended", "reset_gone",
+	}
+	// Happenings are the events that a user's history has words for.
+	Happenings = []string{
+		"login.password", "login.totp", "login.recovery", "login.webauthn", "login.password.failed", "login.code.failed",
+		"login.code.reused", "login.webauthn.failed", "login.throttled", "invitation.redeemed", "enroll.totp", "enroll.webauthn",
+		"authenticator.added", "recovery.replaced", "device.trusted", "device.ended", "device.reused", "consent.given",
+		"account.factor.added", "account.factor.removed", "account.factor.renamed", "account.codes", "account.password",
+		"account.session.ended", "account.others.ended", "account.consent.revoked", "account.locale",
+		"session.ended", "session.replaced", "session.switched", "user.reset", "user.reset.factors", "user.unlocked",
 	}
 	scopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 )
@@ -93,6 +103,9 @@ func (c *catalog) check(files overlay, sources map[string]string) error {
 	used := slices.Clone(errorKeys)
 	for _, code := range messageCodes {
 		used = append(used, "message."+code+".title", "message."+code+".text")
+	}
+	for _, happening := range Happenings {
+		used = append(used, "event."+happening)
 	}
 	for _, scope := range scopes {
 		used = append(used, "scope."+scope)
@@ -188,6 +201,15 @@ func fill(s string, args []any, show func(string) string) string {
 		add(args[i], args[i+1])
 	}
 	return strings.NewReplacer(pairs...).Replace(s)
+}
+
+// Languages are those that pages are to be had in, each by its own name.
+func (r *Renderer) Languages() []Language {
+	list := make([]Language, 0, len(r.catalog.names))
+	for _, name := range r.catalog.names {
+		list = append(list, Language{name, display.Self.Name(language.MustParse(name))})
+	}
+	return list
 }
 
 // Bounds on what a request may ask to be parsed: languages, and bytes of each.

@@ -46,7 +46,7 @@ type Frame struct {
 // is marked as invalid.
 func (f Frame) FieldError() bool {
 	switch f.Error {
-	case "error.credentials", "error.code", "error.code_used", "error.missing", "error.too_long", "error.saved_required", "error.not_the_same":
+	case "error.credentials", "error.code", "error.code_used", "error.missing", "error.too_long", "error.saved_required", "error.not_the_same", "error.name":
 		return true
 	}
 	return strings.HasPrefix(f.Error, "password.")
@@ -118,6 +118,8 @@ type Enroll struct {
 	Reset   bool          // the account had an app before
 	Until   string        // the last day until which it can be put off, posted to Action+"/later"; "" if it cannot
 	LastDay bool          // it is today
+	// Adding: it is a further one, with a name, and leads back to Action.
+	Adding bool
 }
 
 // SaveCodes shows new recovery codes once; the tick is posted to
@@ -172,6 +174,66 @@ type ConfirmLogout struct {
 	Fields []Field
 }
 
+// Account is a user's own account. With Changing each part has its forms, posted to
+// Action+"/rename", "/remove", "/codes", "/new_password", "/end_session",
+// "/end_others", "/end_device", "/revoke", "/language" and, to leave, "/cancel";
+// without it one button, posted to Base+"/account".
+type Account struct {
+	Frame
+	Changing     bool
+	Name, Email  string
+	Factors      []Factor
+	CodesLeft    int  // unused recovery codes
+	FewCodes     bool // so few that new ones are due
+	MayAdd       bool
+	Keys, Apps   bool // which can be added
+	HasPassword  bool
+	Least        int // characters of a new password
+	Sessions     []Session
+	Devices      []Session
+	Applications []Application
+	History      []Happening
+	Locale       string // that the user prefers, "" for the browser's
+	Locales      []Language
+}
+
+// Factor is a second factor of the account.
+type Factor struct {
+	ID, Kind, Name  string
+	Added, LastUsed Moment
+	Removable       bool
+	Off             bool // it cannot be used
+}
+
+// Session is a browser that is signed in, or trusted.
+type Session struct {
+	ID              string
+	Browser, System string // names; "" if unknown
+	Address         string
+	Since, LastSeen Moment
+	This            bool // the one that shows the page
+}
+
+// Application is what the user allowed an application.
+type Application struct {
+	ID, Name string
+	Scopes   []string
+	Since    Moment
+}
+
+// Happening is a line of the user's history.
+type Happening struct {
+	Code    string // names the text "event.<code>"
+	At      Moment
+	Address string
+}
+
+// Language is one that pages are to be had in.
+type Language struct{ Code, Name string }
+
+// Moment is a time as it is shown; "" for never.
+type Moment string
+
 // Message is a page that only says something.
 type Message struct {
 	Frame
@@ -201,4 +263,5 @@ func (Consent) name() string       { return "consent" }
 func (FormPost) name() string      { return "form_post" }
 func (SignedOut) name() string     { return "signed_out" }
 func (ConfirmLogout) name() string { return "confirm_logout" }
+func (Account) name() string       { return "account" }
 func (Message) name() string       { return "message" }
