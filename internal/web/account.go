@@ -165,9 +165,9 @@ func offered(v *flow.Visit, kind store.AuthenticatorKind) bool {
 	return slices.Contains(v.FirstKinds(), kind)
 }
 
-// languages are those that the request asks for, and what the user prefers.
+// languages are those that the request asks for; of an account, what its user prefers.
 func languages(v *flow.Visit) []string {
-	if v.User == nil || v.User.Locale == "" || v.Session == nil {
+	if !v.OfAccount() || v.User == nil || v.User.Locale == "" {
 		return v.Request.UILocales
 	}
 	return append(slices.Clip(v.Request.UILocales), v.User.Locale)
