@@ -143,7 +143,7 @@ func ParseBasic(header string) (ClientAuth, bool) {
 	}
 	id, secret, ok := strings.Cut(string(plain), ":")
 	id, secret = formDecoded(id), formDecoded(secret)
-	if !ok || id == "" || len(id) > longestID || len(secret) > longestSecret || !printable(id+secret) {
+	if !ok || id == "" || len(id) > longestID || len(secret) > longestSecret || !printable(id) || !printable(secret) {
 		return ClientAuth{}, false
 	}
 	return ClientAuth{Method: AuthBasic, ID: id, Secret: Secret(secret)}, true
