@@ -38,10 +38,10 @@ const (
 	EventLoginNewBrowser     = "login.browser.new"
 	EventLoginWrongCodes     = "login.code.series"
 
-	EventPasswordResetAsked    = "password.reset.asked"
-	EventPasswordResetMailed   = "password.reset.mailed"
-	EventPasswordReset         = "password.reset.done"
-	EventPasswordResetDisowned = "password.reset.disowned"
+	EventPasswordResetAsked    = "password_reset.asked"
+	EventPasswordResetMailed   = "password_reset.mailed"
+	EventPasswordReset         = "password_reset.done"
+	EventPasswordResetDisowned = "password_reset.disowned"
 
 	EventInvitationMade     = "invitation.made"
 	EventInvitationRedeemed = "invitation.redeemed"

@@ -15,9 +15,12 @@ const (
 	MailNewBrowser      MailKind = "new_browser"
 	MailWrongCodes      MailKind = "wrong_codes"
 	MailFactorAdded     MailKind = "factor_added"
+	MailFactorRemoved   MailKind = "factor_removed"
 	MailCodesReplaced   MailKind = "codes_replaced"
 	MailRecoveryUsed    MailKind = "recovery_used"
 	MailPasswordChanged MailKind = "password_changed"
+	MailProfile         MailKind = "profile"
+	MailBypass          MailKind = "bypass"
 	MailReset           MailKind = "reset"
 	MailDisabled        MailKind = "disabled"
 )
@@ -29,14 +32,20 @@ func NoticeOf(eventType string) MailKind {
 		return MailNewBrowser
 	case EventLoginWrongCodes:
 		return MailWrongCodes
-	case EventEnrollTOTP, EventEnrollWebAuthn, EventAuthenticatorAdded:
+	case EventEnrollTOTP, EventEnrollWebAuthn, EventAuthenticatorAdded, EventAccountFactorAdded:
 		return MailFactorAdded
-	case EventRecoveryReplaced:
+	case EventAccountFactorRemoved:
+		return MailFactorRemoved
+	case EventRecoveryReplaced, EventAccountCodes:
 		return MailCodesReplaced
 	case EventLoginRecovery:
 		return MailRecoveryUsed
-	case EventPasswordReset:
+	case EventPasswordReset, EventAccountPassword:
 		return MailPasswordChanged
+	case EventUserProfile:
+		return MailProfile
+	case EventBypassMade:
+		return MailBypass
 	case EventUserReset, EventUserResetFactors:
 		return MailReset
 	case EventUserDisabled:
@@ -52,9 +61,14 @@ const (
 	MetaMailOn = "on"
 )
 
+// Limited reports whether who merely knows a password could bring as many mails of
+// the kind as wanted. They have a bound of their own, so that no other mail is lost
+// for them.
+func (k MailKind) Limited() bool { return k == MailNewBrowser || k == MailWrongCodes }
+
 // What bounds the outbox. A mail beyond that is not written; its event is.
 const (
-	MostMailsPerHour = 20     // to one user
+	MostMailsPerHour = 20     // to one user, of the kinds that are limited
 	MostMails        = 10_000 // in the outbox
 	MailKept         = 7 * 24 * time.Hour
 )

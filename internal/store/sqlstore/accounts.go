@@ -92,6 +92,7 @@ func (s *Store) RenewRecoveryCodes(ctx context.Context, c store.Change, a store.
 func (s *Store) ChangePassword(ctx context.Context, c store.Change, old, new string, settle store.Settle) error {
 	return s.ending(ctx, c, all(
 		must(store.ErrStale, `UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2`, c.UserID, old, new),
+		noneAlone(c.UserID),
 		settled(settle)))
 }
 

@@ -115,6 +115,12 @@ func makeAlone(makes bool, authenticator string) step {
 	return exec(`UPDATE credentials SET alone = 1 WHERE authenticator_id = $1`, authenticator)
 }
 
+// noneAlone: with a new password each passkey is used beside it once, before it is a
+// way in alone again. Whoever had the old one may have proven it with a key of his own.
+func noneAlone(userID string) step {
+	return exec(`UPDATE credentials SET alone = 0 WHERE authenticator_id IN (SELECT a.id FROM authenticators a WHERE a.user_id = $1)`, userID)
+}
+
 // UserByCredential implements store.Authenticators.
 func (s *Store) UserByCredential(ctx context.Context, id []byte) (*store.User, error) {
 	u := &store.User{}

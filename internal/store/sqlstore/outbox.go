@@ -27,16 +27,23 @@ func notice(e store.Event) step {
 		if err != nil {
 			return err
 		}
+		if !kind.Limited() {
+			return addNotice(id, kind, e)(t)
+		}
 		n, err := t.count(`INSERT INTO mail_counts (user_id, hour, mails) VALUES ($1, $2, 1)
 			ON CONFLICT (user_id) DO UPDATE SET hour = $2, mails = CASE WHEN mail_counts.hour < $2 THEN 1 ELSE mail_counts.mails + 1 END
 			WHERE mail_counts.hour < $2 OR mail_counts.mails < $3`, e.UserID, hour, store.MostMailsPerHour)
 		if err != nil || n == 0 {
 			return err
 		}
-		return exec(`INSERT INTO outbox (id, kind, user_id, recipient, locale, at, address, browser, actor, browser_hash, attempts, due_at, dead, error)
-			SELECT $1, $2, u.id, u.email, u.locale, $4, $5, $6, $7, '', 0, $4, 0, '' FROM users u WHERE u.id = $3 AND`+room+`$8)`,
-			id, string(kind), e.UserID, ms(e.At), e.Address, e.Browser, e.Actor, store.MostMails-1)(t)
+		return addNotice(id, kind, e)(t)
 	}
+}
+
+func addNotice(id string, kind store.MailKind, e store.Event) step {
+	return exec(`INSERT INTO outbox (id, kind, user_id, recipient, locale, at, address, browser, actor, browser_hash, attempts, due_at, dead, error)
+		SELECT $1, $2, u.id, u.email, u.locale, $4, $5, $6, $7, '', 0, $4, 0, '' FROM users u WHERE u.id = $3 AND`+room+`$8)`,
+		id, string(kind), e.UserID, ms(e.At), e.Address, e.Browser, e.Actor, store.MostMails-1)
 }
 
 // room: the outbox has at most the number that follows.

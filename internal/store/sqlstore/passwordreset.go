@@ -47,6 +47,7 @@ func (s *Store) ResetPassword(ctx context.Context, r store.PasswordReset) error 
 	return s.update(ctx,
 		must(store.ErrStale, `UPDATE users SET password_hash = $3 WHERE id = $1 AND epoch = $2 AND disabled = 0 AND password_hash <> ''`,
 			l.UserID, l.UserEpoch, r.NewHash),
+		noneAlone(l.UserID),
 		spendCode(r),
 		must(store.ErrNotFound, `DELETE FROM links WHERE id = $1 AND secret_hash = $2 AND user_id = $3 AND user_epoch = $4
 			AND purpose = $5 AND expires_at > $6`,

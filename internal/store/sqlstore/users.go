@@ -91,10 +91,30 @@ func (s *Store) SetGrace(ctx context.Context, userID string, until time.Time, ev
 func (s *Store) SetProfile(ctx context.Context, userID string, old json.RawMessage, p store.Profile, events ...store.Event) error {
 	return s.update(ctx,
 		must(store.ErrNotFound, `UPDATE users SET epoch = epoch WHERE id = $1 AND removed_at = 0`, userID),
+		tellOldAddress(userID, p.Email, events),
 		must(store.ErrStale, `UPDATE users SET email_verified = CASE WHEN email = $4 THEN email_verified ELSE 0 END,
 			name = $3, email = $4, locale = $5, claims = $6 WHERE id = $1 AND claims = $2`,
 			userID, string(old), p.Name, p.Email, p.Locale, string(p.Claims)),
 		record(events))
+}
+
+// tellOldAddress writes what the events bring to the address that the user has until
+// now, if there will be another: the new one is told when they are recorded.
+func tellOldAddress(userID, next string, events []store.Event) step {
+	return func(t *tx) error {
+		var old string
+		if err := t.row(`SELECT email FROM users WHERE id = $1`, []any{userID}, &old); err != nil || old == next {
+			return err
+		}
+		for _, e := range events {
+			if write := notice(e); write != nil {
+				if err := write(t); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
 }
 
 // DisableUser implements store.Users.

@@ -212,10 +212,22 @@ func renewedCodesAreTheOnlyOnes(w *world) {
 
 func changePasswordComparesTheOld(w *world) {
 	v := w.visit(w.user())
+	w.passkeyAlone(v.user, 0)
 	w.is("another old one", w.ChangePassword(w.ctx, w.change(v), "older", "new", store.Settle{}), store.ErrStale)
 	w.must(w.ChangePassword(w.ctx, w.change(v), "old", "new", store.Settle{}))
 	if got := w.mustUser(v.user.ID).PasswordHash; got != "new" {
 		w.Errorf("got %q, want new", got)
+	}
+	w.noneAlone(v.user)
+}
+
+// noneAlone checks that no passkey of the user is a way in without the password.
+func (w *world) noneAlone(u *store.User) {
+	w.Helper()
+	for _, a := range w.authenticators(u) {
+		if a.Credential != nil && a.Credential.Alone {
+			w.Errorf("%s is a way in alone", a.ID)
+		}
 	}
 }
 

@@ -62,16 +62,18 @@ func noticeWithItsEvent(w *world) {
 func noticesBounded(w *world) {
 	u, other := w.addressed(), w.addressed()
 	record := func(int) error {
-		return w.Record(w.ctx, store.Event{At: w.now, Type: store.EventLoginRecovery, UserID: u.ID})
+		return w.Record(w.ctx, store.Event{At: w.now, Type: store.EventLoginNewBrowser, UserID: u.ID})
 	}
 	w.count("recorded", w.winners(race(record)), crowd)
 	w.count("mails in an hour", len(w.mails()), store.MostMailsPerHour)
 	w.count("events", len(w.events()), crowd)
-	w.must(w.Record(w.ctx, store.Event{At: w.now, Type: store.EventLoginRecovery, UserID: other.ID}))
+	w.must(w.Record(w.ctx, store.Event{At: w.now, Type: store.EventLoginNewBrowser, UserID: other.ID}))
 	w.count("with another user's", len(w.mails()), store.MostMailsPerHour+1)
+	w.must(w.Record(w.ctx, store.Event{At: w.now, Type: store.EventAccountPassword, UserID: u.ID}))
+	w.count("with one of a kind that is not limited", len(w.mails()), store.MostMailsPerHour+2)
 	w.now = w.now.Add(time.Hour)
 	w.must(record(0))
-	w.count("an hour later", len(w.mails()), store.MostMailsPerHour+2)
+	w.count("an hour later", len(w.mails()), store.MostMailsPerHour+3)
 }
 
 func nextMailClaimedOnce(w *world) {

@@ -163,10 +163,12 @@ func passwordResetEndsEverything(w *world) {
 	r := w.forgotten()
 	v := w.visit(r.user)
 	_, tokens := w.redeemed(v, true)
+	w.passkeyAlone(r.user, 0)
 	p := w.byApp(r, 0, "new")
 	p.Authenticator, p.CodeHash = r.set.ID, r.codes[0]
 	w.must(w.ResetPassword(w.ctx, p))
 	w.hasPassword(r.user, "new")
+	w.noneAlone(r.user)
 	w.is("session", w.sessionErr(v.session), store.ErrNotFound)
 	w.is("access token", w.accessErr(tokens), store.ErrNotFound)
 	w.is("refresh token", w.refreshErr(tokens), store.ErrNotFound)
