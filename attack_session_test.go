@@ -2,6 +2,7 @@ package sallyport_test
 
 import (
 	"net/http"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -206,4 +207,24 @@ func TestAttackFormSentAtOnce(t *testing.T) {
 	if len(codes) != 1 {
 		t.Errorf("got %d codes, want 1", len(codes))
 	}
+}
+
+// TestAttackNewCodesInAnotherSession: new recovery codes, not saved yet, are shown to
+// the session that made them. Whoever has the browser's other cookie, the page's
+// address and the password sees the second factor.
+func TestAttackNewCodesInAnotherSession(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	owner := r.browser()
+	v := owner.answer(owner.account(r.mina), "codes").mustStep("save_codes", 200)
+	thief := r.browser()
+	u, err := url.Parse(r.issuer)
+	r.must(err)
+	for _, c := range owner.http.Jar.Cookies(u) {
+		if c.Name == "sallyport-browser" {
+			thief.http.Jar.SetCookies(u, []*http.Cookie{c})
+		}
+	}
+	got := thief.get(v.page()).mustStep("login", 200)
+	thief.answer(got, "password", "username", "mina", "password", r.mina.password).mustStep("second_factor", 200)
 }

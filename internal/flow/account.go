@@ -202,7 +202,7 @@ func (e *Engine) RenewCodes(ctx context.Context, v *Visit) error {
 	if err != nil {
 		return err
 	}
-	c.Interaction.Progress.CodesOf = v.User.ID
+	c.Interaction.Progress.CodesOf, c.Interaction.Progress.CodesIn = v.User.ID, v.Session.ID
 	if c.Interaction.Progress.Codes, err = e.sealCodes(v, codes); err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func next(s State) Step {
 	if step.Evidence.Level == oidc.LevelNone || s.HintedElsewhere && !s.provenHere() {
 		return step.named(Login)
 	}
-	if s.Progress.Account && s.newCodes() && s.provenHere() {
+	if s.Progress.Account && s.newCodes() && s.Progress.CodesIn == s.Session.ID {
 		return step.named(SaveCodes) // before all else: the old ones, with which this may have been proven, are void
 	}
 	if waiting, ok := s.untilStrong(step); !ok {

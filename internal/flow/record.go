@@ -157,7 +157,7 @@ func codesPlace(v *Visit) keys.Place {
 // RecordSaved records that the user has saved the recovery codes: they are not
 // shown again.
 func (e *Engine) RecordSaved(ctx context.Context, v *Visit) error {
-	v.Progress.Codes, v.Progress.CodesOf = nil, ""
+	v.Progress.Codes, v.Progress.CodesOf, v.Progress.CodesIn = nil, "", ""
 	return e.update(ctx, v)
 }
 
@@ -186,6 +186,7 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 	v.Session, v.interaction.SessionID = nil, ""
 	v.Progress.Ceremony = nil
 	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.Codes, v.Progress.CodesOf = nil, "", nil, ""
+	v.Progress.CodesIn = ""
 	v.Progress.TrustBy, v.Progress.LaterBy = "", ""
 	if err := e.update(ctx, v); err != nil {
 		return err

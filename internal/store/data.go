@@ -173,6 +173,8 @@ type Progress struct {
 	// yet that they are saved.
 	Codes   []byte `json:"codes,omitempty"`
 	CodesOf string `json:"codes_of,omitempty"` // whose
+	// CodesIn is the session in which the account's user made them.
+	CodesIn string `json:"codes_in,omitempty"`
 	// Account: the interaction is for changes of the user's own account and answers no
 	// client.
 	Account bool `json:"account,omitempty"`
