@@ -377,6 +377,29 @@ func TestRule25ConsentIsAsked(t *testing.T) {
 	b.authorize("asks", "scope", "openid offline_access", "prompt", "consent").mustStep("consent", 200)
 }
 
+// TestRule25ClaimsAreConsentedTo: what is asked for by name is asked of the user in
+// the words of its scope, remembered as that, and no more than the client may have.
+func TestRule25ClaimsAreConsentedTo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	b.answer(b.signIn(r.mina, b.authorize("asks", "scope", "openid")).mustStep("consent", 200), "consent", "decision", "allow").mustCode()
+	const email = `{"userinfo":{"email":null,"phone_number":null},"id_token":{"email":null,"phone_number":null,"acr":null}}`
+	b.authorize("asks", "scope", "openid", "claims", `{"id_token":{"acr":null,"auth_time":null}}`).mustCode()
+	b.authorize("asks", "scope", "openid", "claims", email, "prompt", "none").mustRefuse(oidc.ConsentRequired)
+	v := b.authorize("asks", "scope", "openid", "claims", email).mustStep("consent", 200)
+	if !strings.Contains(v.body, "e-mail address") || strings.Contains(v.body, "phone") {
+		t.Errorf("the page does not ask for the address, or asks for what the client may not have:\n%s", v.body)
+	}
+	got := r.redeem("asks", b.answer(v, "consent", "decision", "allow").mustCode())
+	_, told := r.userinfo(got.Access)
+	if c := claims(t, got.ID); c["email"] != "mina@example.com" || told["email"] != "mina@example.com" || c["phone_number"] != nil || told["phone_number"] != nil {
+		t.Errorf("got %v in the ID token and %v at userinfo", c, told)
+	}
+	b.authorize("asks", "scope", "openid", "claims", email).mustCode()
+	b.authorize("asks", "scope", "openid email").mustCode()
+}
+
 // TestRule27SecretUnderEnrollmentStaysInTheStore: it is no form field, and gone
 // from the page after the first right code.
 func TestRule27SecretUnderEnrollmentStaysInTheStore(t *testing.T) {

@@ -44,7 +44,30 @@ func (s State) asked() []string {
 			asked = append(asked, scope)
 		}
 	}
+	for _, scope := range s.claimScopes() {
+		if !slices.Contains(asked, scope) {
+			asked = append(asked, scope)
+		}
+	}
 	return asked
+}
+
+// claimScopes are the scopes that stand for what the claims parameter asks for by
+// name, of what the client may have.
+func (s State) claimScopes() []string {
+	return slices.DeleteFunc(s.Request.Claims.Scopes(), func(scope string) bool { return !slices.Contains(s.Client.Scopes, scope) })
+}
+
+// OwnScopes are what the user is asked for of this server: the scopes of the request
+// that are the client's, and those that stand for its claims.
+func (s State) OwnScopes() []string {
+	var own []string
+	for _, scope := range slices.Concat(s.Request.Scope, s.claimScopes()) {
+		if slices.Contains(s.Client.Scopes, scope) && !slices.Contains(own, scope) {
+			own = append(own, scope)
+		}
+	}
+	return own
 }
 
 // rememberedConsent is the consent to keep after the user allowed the request:

@@ -25,6 +25,47 @@ func isProtocolClaim(name string) bool {
 	return slices.ContainsFunc(protocolClaims, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
+// ClaimScope is the scope that stands for a claim where a user is asked, and where a
+// client's registration says what it may have: profile for those that no scope of
+// OpenID Connect has. "" for the protocol's own.
+func ClaimScope(name string) string {
+	if isProtocolClaim(name) {
+		return ""
+	}
+	for scope, claims := range scopeClaims {
+		if slices.Contains(claims, name) {
+			return scope
+		}
+	}
+	return ScopeProfile
+}
+
+// Scopes are those that stand for what is asked for of the user, in order.
+func (c ClaimsRequest) Scopes() []string {
+	var scopes []string
+	for _, set := range []map[string]ClaimRequest{c.UserInfo, c.IDToken} {
+		for name := range set {
+			if scope := ClaimScope(name); scope != "" && !slices.Contains(scopes, scope) {
+				scopes = append(scopes, scope)
+			}
+		}
+	}
+	slices.Sort(scopes)
+	return scopes
+}
+
+// MayAsk returns those of the claims that a claims parameter asks for and that the
+// client may have: asking by name gets no more than asking by scope could.
+func (c *Client) MayAsk(asked map[string]ClaimRequest) map[string]ClaimRequest {
+	allowed := map[string]ClaimRequest{}
+	for name, request := range asked {
+		if slices.Contains(c.Scopes, ClaimScope(name)) {
+			allowed[name] = request
+		}
+	}
+	return allowed
+}
+
 // UserClaims picks from all that is known of a user what scopes and a claims
 // request ask for. It does not ask whether the user allowed that, and looks at no
 // values. Claims with the protocol's names are never among them; the caller adds

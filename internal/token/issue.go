@@ -177,7 +177,7 @@ func (s *Service) idToken(r *call, i issuance, result authn.Result, access strin
 		SessionID: i.grant.SID, ATHash: oidc.ATHash(alg, access),
 	}
 	if len(i.grant.IDToken) > 0 {
-		claims.Extra = oidc.UserClaims(nil, i.grant.IDToken, profile(i.user))
+		claims.Extra = oidc.UserClaims(nil, r.client.MayAsk(i.grant.IDToken), profile(i.user))
 	}
 	body, err := json.Marshal(claims)
 	if err != nil {

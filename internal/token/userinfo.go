@@ -40,7 +40,7 @@ func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, e
 	if !oidc.HasScope(access.Scope, oidc.ScopeOpenID) {
 		return nil, oidc.Errorf(oidc.InsufficientScope, "the access token has no scope openid")
 	}
-	claims := oidc.UserClaims(access.Scope, grant.UserInfo, profile(user))
+	claims := oidc.UserClaims(access.Scope, c.MayAsk(grant.UserInfo), profile(user))
 	claims["sub"] = user.ID
 	return claims, nil
 }

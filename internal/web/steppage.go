@@ -109,7 +109,7 @@ func askedScopes(v *flow.Visit) (own []string, apis []page.API) {
 	for _, api := range v.APIs {
 		apis = append(apis, page.API{Name: api.Name, Scopes: within(v.Client.ScopesAt(api))})
 	}
-	return within(v.Client.Scopes), apis
+	return v.OwnScopes(), apis
 }
 
 // loginHint is what the username field holds: what was typed just now, the
