@@ -62,7 +62,7 @@ func (g *guessed) add(v store.Verdict, inRow bool) {
 	if inRow {
 		g.Failures = max(v.Failures, v.Total)
 	}
-	g.Stopped = g.Stopped || !v.Allowed && v.RetryAt.IsZero() || v.Total > limitStrangers
+	g.Stopped = g.Stopped || !v.Allowed && v.RetryAt.IsZero() || g.Authenticator == "" && v.Total > limitStrangers
 	if !v.Allowed && v.RetryAt.After(g.RetryAt) {
 		g.RetryAt = v.RetryAt
 	}
