@@ -382,6 +382,7 @@ func TestRule25ConsentIsAsked(t *testing.T) {
 func TestRule25ClaimsAreConsentedTo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.must(r.Admin().SetProfile(t.Context(), r.user("mina"), admin.ProfileChange{Claims: map[string]string{"phone_number": "+82 2 555 0100"}}))
 	b := r.browser()
 	b.answer(b.signIn(r.mina, b.authorize("asks", "scope", "openid")).mustStep("consent", 200), "consent", "decision", "allow").mustCode()
 	const email = `{"userinfo":{"email":null,"phone_number":null},"id_token":{"email":null,"phone_number":null,"acr":null}}`
