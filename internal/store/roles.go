@@ -442,6 +442,9 @@ type Sealed interface {
 // Audit is append only: no event is ever changed, and only its age ends it.
 type Audit interface {
 	Record(ctx context.Context, events ...Event) error
+	// UserEvents returns the user's newest events, the newest first, at most limit: but
+	// for those of tokens and codes, which are too many to tell a person anything.
+	UserEvents(ctx context.Context, userID string, limit int) ([]Event, error)
 	// Events returns what the query selects, by time and then id.
 	Events(ctx context.Context, q EventQuery) ([]Event, error)
 	// ForgetEvents deletes events before a moment, the oldest first, in small

@@ -19,7 +19,7 @@ const (
 	fewCodes = 3 // and fewer: new ones are due
 	// mostHappenings are shown, of so many events.
 	mostHappenings = 20
-	mostEvents     = 200
+	mostEvents     = 100
 )
 
 // showAccount shows a user the own account. Whoever is not signed in, or not as the
@@ -152,7 +152,7 @@ func (s *server) accountPage(r *http.Request, v *flow.Visit, f page.Frame) (page
 
 // history is what happened to the account lately, as far as there are words for it.
 func (s *server) history(r *http.Request, userID string) (list []page.Happening, err error) {
-	events, err := s.Store.Events(r.Context(), store.EventQuery{UserID: userID, Limit: mostEvents})
+	events, err := s.Store.UserEvents(r.Context(), userID, mostEvents)
 	for _, e := range events {
 		if len(list) < mostHappenings && slices.Contains(page.Happenings, e.Type) {
 			list = append(list, page.Happening{Code: e.Type, At: minute(e.At), Address: e.Address})

@@ -112,11 +112,14 @@ func (s *Store) EndOthers(ctx context.Context, c store.Change) error {
 	return s.ending(ctx, c, nil)
 }
 
+// revokeGrantsOf ends what a user granted a client.
+const revokeGrantsOf = `UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at = 0`
+
 // RevokeConsent implements store.Accounts. A grant's tokens end with it: each use asks.
 func (s *Store) RevokeConsent(ctx context.Context, c store.Change, clientID string) error {
 	return s.keeping(ctx, c, all(
 		must(store.ErrNotFound, `DELETE FROM consents WHERE user_id = $1 AND client_id = $2`, c.UserID, clientID),
-		exec(`UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at = 0`, c.UserID, clientID, ms(c.Now)),
+		exec(revokeGrantsOf, c.UserID, clientID, ms(c.Now)),
 		exec(`DELETE FROM interactions WHERE client_id = $2 AND id <> $3 AND session_id IN (SELECT id FROM sessions WHERE user_id = $1)`,
 			c.UserID, clientID, c.Interaction.ID)))
 }

@@ -30,6 +30,12 @@ func record(events []store.Event) step {
 // Events implements store.Audit.
 func (s *Store) Events(ctx context.Context, q store.EventQuery) (list []store.Event, err error) {
 	query, args := selectEvents(q)
+	return s.events(ctx, query, args...)
+}
+
+const eventColumns = `id, at, type, user_id, client_id, session, interaction, address, request_id, actor, detail`
+
+func (s *Store) events(ctx context.Context, query string, args ...any) (list []store.Event, err error) {
 	err = s.read(ctx, query, args, func(r *sql.Rows) error {
 		var e store.Event
 		err := r.Scan(&e.ID, at{&e.At}, &e.Type, &e.UserID, &e.ClientID, &e.Session, &e.Interaction, &e.Address, &e.RequestID, &e.Actor, &e.Detail)
@@ -37,6 +43,15 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (list []store.Ev
 		return err
 	})
 	return list, err
+}
+
+// userEvents has the conditions of the index audit_user, word by word.
+const userEvents = `SELECT ` + eventColumns + ` FROM audit
+	WHERE user_id = $1 AND user_id <> '' AND substr(type, 1, 6) <> 'token.' AND type <> 'authorize.granted' ORDER BY id DESC LIMIT $2`
+
+// UserEvents implements store.Audit.
+func (s *Store) UserEvents(ctx context.Context, userID string, limit int) ([]store.Event, error) {
+	return s.events(ctx, userEvents, userID, limit)
 }
 
 // selectEvents writes the conditions that are asked for and no others, so that the
@@ -70,8 +85,7 @@ func selectEvents(q store.EventQuery) (query string, args []any) {
 	if q.After.ID != 0 {
 		where = append(where, "(at, id) "+behind+" ("+arg(ms(q.After.At))+", "+arg(q.After.ID)+")")
 	}
-	return `SELECT id, at, type, user_id, client_id, session, interaction, address, request_id, actor, detail
-		FROM audit WHERE ` + strings.Join(where, " AND ") + ` ORDER BY at ` + order + `, id ` + order + ` LIMIT ` + arg(q.Limit), args
+	return `SELECT ` + eventColumns + ` FROM audit WHERE ` + strings.Join(where, " AND ") + ` ORDER BY at ` + order + `, id ` + order + ` LIMIT ` + arg(q.Limit), args
 }
 
 // forgetEvents bounds what one call takes from those who wait for the writer.

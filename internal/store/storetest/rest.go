@@ -54,6 +54,30 @@ func eventsSelected(w *world) {
 	}
 }
 
+func userEventsAreForPeople(w *world) {
+	for i, kind := range []string{"login.totp", "token.refresh", "authorize.granted", "account.password", "tokens", "token.code"} {
+		for _, user := range []string{"u", "v", ""} {
+			w.must(w.Record(w.ctx, store.Event{At: w.now.Add(time.Duration(i) * time.Second), Type: kind, UserID: user}))
+		}
+	}
+	for limit, want := range map[int][]string{10: {"tokens", "account.password", "login.totp"}, 2: {"tokens", "account.password"}} {
+		list, err := w.UserEvents(w.ctx, "u", limit)
+		w.must(err)
+		var got []string
+		for _, e := range list {
+			if got = append(got, e.Type); e.UserID != "u" {
+				w.Errorf("got an event of %q", e.UserID)
+			}
+		}
+		if !slices.Equal(got, want) {
+			w.Errorf("at most %d: got %q, want %q", limit, got, want)
+		}
+	}
+	list, err := w.UserEvents(w.ctx, "", 10)
+	w.must(err)
+	w.count("of nobody", len(list), 0)
+}
+
 // paged returns the types that a query selects, one a page.
 func (w *world) paged(q store.EventQuery) (types []string) {
 	for q.Limit = 1; ; {

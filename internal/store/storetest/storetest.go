@@ -290,6 +290,7 @@ var Checks = []Check{
 	{"PassingSealedEnds", passingSealedEnds},
 	{"EventsKept", eventsKept},
 	{"EventsSelected", eventsSelected},
+	{"UserEventsAreForPeople", userEventsAreForPeople},
 	{"SessionEndRecordedOnce", sessionEndRecordedOnce},
 	{"ForgetEventsBefore", forgetEventsBefore},
 	{"EventsOnlyWithTheirVerb", eventsOnlyWithTheirVerb},
