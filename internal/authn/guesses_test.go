@@ -74,7 +74,14 @@ func TestGuessesWithKnownBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &store.Session{ID: "s", SecretHash: []byte("s"), UserID: "mina", Version: 1, CreatedAt: noon, ExpiresAt: noon.Add(time.Hour)}
-	if err := r.store.StartSession(t.Context(), s, "", "", store.Settle{}, &store.KnownBrowser{ID: "b", UserID: "mina", CreatedAt: noon}); err != nil {
+	if err := r.store.StartSession(t.Context(), s, "", "", store.Settle{}); err != nil {
+		t.Fatal(err)
+	}
+	f := store.Finish{
+		SessionVersion: 1, Grant: &store.Grant{ID: "g", UserID: "mina", SessionID: "s", CreatedAt: noon}, Code: &store.Code{ID: "c", GrantID: "g", SecretHash: []byte("c")},
+		KnownBrowser: &store.KnownBrowser{ID: "b", UserID: "mina", CreatedAt: noon}, Now: noon,
+	}
+	if err := r.store.FinishInteraction(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	at := authn.PasswordAttempt{Login: "mina", Password: "wrong", KnownBrowser: "b"}

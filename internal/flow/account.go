@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -178,13 +177,7 @@ func (v *Visit) factor(id string) *store.Authenticator {
 
 // FactorName is a name as it is kept: what can be seen of it, and not too much.
 func FactorName(typed string) string {
-	name := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, typed)
-	runes := []rune(strings.TrimSpace(name))
+	runes := []rune(strings.TrimSpace(visible(typed)))
 	return strings.TrimSpace(string(runes[:min(len(runes), LongestName)]))
 }
 

@@ -18,10 +18,16 @@ var (
 	}
 )
 
-// BrowserName says in words of ours what a User-Agent header claims; "" if it is
-// none that we know. Nothing of the header is in it.
+// Browser says in words of ours what a User-Agent header claims to be, and on which
+// system; "" for what we do not know. Nothing of the header is in it, and it is good
+// for nothing but for a user to recognise.
+func Browser(userAgent string) (browser, system string) {
+	return firstNamed(browsers, userAgent), firstNamed(systems, userAgent)
+}
+
+// BrowserName is Browser in one.
 func BrowserName(userAgent string) string {
-	browser, system := firstNamed(browsers, userAgent), firstNamed(systems, userAgent)
+	browser, system := Browser(userAgent)
 	if browser == "" || system == "" {
 		return browser + system
 	}

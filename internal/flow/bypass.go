@@ -52,8 +52,8 @@ func (e *Engine) fillBypass(ctx context.Context, v *Visit) (err error) {
 
 // RecordBypass accepts the bypass code: from then on the interaction may enrol, and
 // everything else that was issued to the user has ended. The session gets a new
-// secret, as with a proof: the right is not of those who had the old one. store.ErrUsed: it was used
-// before. store.ErrNotFound: it is not the code.
+// secret, as with a proof: the right is not of those who had the old one.
+// store.ErrUsed: it was used before. store.ErrNotFound: it is not the code.
 func (e *Engine) RecordBypass(ctx context.Context, v *Visit, codeHash []byte, settle store.Settle) (Cookie, error) {
 	if v.Step.Name != SecondFactor || !v.Step.Bypass {
 		return "", fmt.Errorf("flow: bypass code at step %q: %w", v.Step.Name, store.ErrStale)

@@ -56,7 +56,7 @@ type State struct {
 // StepName names a step.
 type StepName string
 
-// The steps. A page belongs to each of the first seven.
+// The steps. A page belongs to each but Done.
 const (
 	Login        StepName = "login"
 	SecondFactor StepName = "second_factor"

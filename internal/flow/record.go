@@ -26,7 +26,7 @@ func (e *Engine) RecordPassword(ctx context.Context, v *Visit, u *store.User, se
 		return cookie.after(e.Store.AddProof(ctx, add), add)
 	}
 	s, replaces, cookie, events := e.newSession(v, u, proof, store.EventLoginPassword)
-	if err := e.Store.StartSession(ctx, s, replaces, v.Interaction, settle, nil, events...); err != nil {
+	if err := e.Store.StartSession(ctx, s, replaces, v.Interaction, settle, events...); err != nil {
 		return "", fmt.Errorf("start session: %w", err)
 	}
 	return cookie, nil
@@ -91,9 +91,9 @@ func enrolled(n Enrolled) string {
 }
 
 // RecordEnrollment makes the authenticator active, spends the right to enrol, the
-// user's own or that of a bypass code, and
-// makes the recovery codes that the next page shows. store.ErrUsed: the right is
-// gone. store.ErrExists: somebody has the credential.
+// user's own or that of a bypass code, and makes the recovery codes that the next
+// page shows. store.ErrUsed: the right is gone. store.ErrExists: somebody has the
+// credential.
 func (e *Engine) RecordEnrollment(ctx context.Context, v *Visit, n Enrolled) (Cookie, error) {
 	made, err := e.confirm(ctx, v, n.Authenticator.Kind)
 	if err != nil {
@@ -185,9 +185,8 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 	ended := v.Session.ID
 	v.Session, v.interaction.SessionID = nil, ""
 	v.Progress.Ceremony = nil
-	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.Codes, v.Progress.CodesOf = nil, "", nil, ""
-	v.Progress.CodesIn = ""
-	v.Progress.TrustBy, v.Progress.LaterBy = "", ""
+	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.TrustBy, v.Progress.LaterBy = nil, "", "", ""
+	v.Progress.Codes, v.Progress.CodesOf, v.Progress.CodesIn = nil, "", ""
 	if err := e.update(ctx, v); err != nil {
 		return err
 	}

@@ -145,13 +145,18 @@ func (e *Engine) declineTrust(ctx context.Context, v *Visit, lasts time.Duration
 
 // agent is the name that a browser gives itself, fit to be shown.
 func agent(name string) string {
-	name = strings.Map(func(r rune) rune {
+	name = visible(name)
+	return strings.ToValidUTF8(name[:min(len(name), longestAgent)], "")
+}
+
+// visible leaves out what cannot be seen.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1
 		}
 		return r
-	}, name)
-	return strings.ToValidUTF8(name[:min(len(name), longestAgent)], "")
+	}, s)
 }
 
 // relyOnDevice adds the trusted device to what the end of the interaction makes, if

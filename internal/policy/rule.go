@@ -35,30 +35,30 @@ var requirements = []struct {
 // Rule says what is asked of whom. The zero value asks everyone for two factors.
 type Rule struct {
 	// Name is for people; in messages a rule without one has its number.
-	Name string `yaml:"name" json:"name,omitempty"`
+	Name string
 
 	// Clients, Groups and Networks are its conditions: the client is one of them, the
 	// user is in one of the groups, the request comes from one of the networks. All
 	// that are given must hold; an empty one holds for everyone.
-	Clients  []string       `yaml:"clients" json:"clients,omitempty"`
-	Groups   []string       `yaml:"groups" json:"groups,omitempty"`
-	Networks []netip.Prefix `yaml:"networks" json:"networks,omitempty"`
+	Clients  []string
+	Groups   []string
+	Networks []netip.Prefix
 
 	// Require is what the sign-in must reach; "" is Required. The floors of clients and
 	// APIs stand under it.
-	Require Requirement `yaml:"require" json:"require,omitempty"`
+	Require Requirement
 	// MaxAge is after how long a proof must be given again at a sign-in; 0: when the
 	// session ends.
-	MaxAge time.Duration `yaml:"max_age" json:"max_age,omitempty"`
+	MaxAge time.Duration
 	// Methods are the second factors that count: "webauthn", "totp", "recovery". Empty:
 	// all.
-	Methods []string `yaml:"methods" json:"methods,omitempty"`
+	Methods []string
 	// TrustedDeviceDays is for how many days a user may trust a browser, which then
 	// stands for the second factor where no floor is above one. 0: nobody may.
-	TrustedDeviceDays int `yaml:"trusted_device_days" json:"trusted_device_days,omitempty"`
+	TrustedDeviceDays int
 	// GraceDays is how long a user may put the first second factor off, once in a life
 	// and where no floor is above one factor. 0: not at all.
-	GraceDays int `yaml:"grace_days" json:"grace_days,omitempty"`
+	GraceDays int
 }
 
 const (

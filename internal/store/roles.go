@@ -165,7 +165,6 @@ type AddProof struct {
 	Proof         Proof
 	Interaction   string // bound to the session, which raises its version, if it is to none yet
 	Settle        Settle
-	KnownBrowser  *KnownBrowser // remembered with it, the oldest beyond 5 forgotten
 	Now           time.Time
 	Events        []Event
 	// Rotated is set by the store: whether the new secret was taken, and so
@@ -303,7 +302,7 @@ type Sessions interface {
 	// replaces ("" for none), with its interactions but for the named one ("" for
 	// none), which is bound to the new session and its version raised. ErrStale if
 	// the user's epoch changed or the user is disabled or the interaction is gone.
-	StartSession(ctx context.Context, s *Session, replaces, interaction string, settle Settle, known *KnownBrowser, events ...Event) error
+	StartSession(ctx context.Context, s *Session, replaces, interaction string, settle Settle, events ...Event) error
 	// AddProof is ErrNotFound if the session is gone, ErrStale if it is another user's.
 	AddProof(ctx context.Context, p AddProof) error
 	// EndSession ends the session, its interactions, its unredeemed codes, and the

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/flow"
@@ -72,17 +71,9 @@ func (s *server) accountToken(r *http.Request, session *store.Session) string {
 }
 
 func (s *server) toAccount(w http.ResponseWriter, r *http.Request, session *store.Session) error {
-	browser := s.cookie(r, browserCookie)
-	fresh := browser == ""
-	if fresh {
-		browser, _ = store.NewSecret()
-	}
-	id, err := s.Flow.BeginAccount(r.Context(), session, store.HashSecret(browser))
+	id, err := s.Flow.BeginAccount(r.Context(), session, store.HashSecret(s.browserOrNew(w, r)))
 	if err != nil {
 		return err
-	}
-	if fresh {
-		s.setCookie(w, browserCookie, browser, 0)
 	}
 	return redirect(w, s.base+"/interaction/"+id)
 }
@@ -132,13 +123,13 @@ func (s *server) accountPage(r *http.Request, v *flow.Visit, f page.Frame) (page
 		return p, err
 	}
 	for _, n := range held.Sessions {
-		browser, system := browserOf(n.UserAgent)
+		browser, system := flow.Browser(n.UserAgent)
 		p.Sessions = append(p.Sessions, page.Session{
 			ID: n.ID, Browser: browser, System: system, Address: n.Address, Since: minute(n.CreatedAt), LastSeen: minute(n.LastSeenAt), This: n.ID == v.Session.ID,
 		})
 	}
 	for _, d := range held.Devices {
-		browser, system := browserOf(d.UserAgent)
+		browser, system := flow.Browser(d.UserAgent)
 		p.Devices = append(p.Devices, page.Session{
 			ID: d.ID, Browser: browser, System: system, Address: d.Address, Since: day(d.CreatedAt), LastSeen: day(d.LastUsedAt),
 		})
@@ -182,27 +173,6 @@ func moment(t time.Time, layout string) page.Moment {
 		return ""
 	}
 	return page.Moment(t.UTC().Format(layout))
-}
-
-// browserOf names a browser and its system by what it says of itself: for its user to
-// recognise, and good for nothing else. The first that fits counts, for many claim to
-// be others, too.
-func browserOf(agent string) (browser, system string) {
-	return firstIn(agent, [][2]string{
-			{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"FxiOS/", "Firefox"}, {"Firefox/", "Firefox"},
-			{"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
-		}), firstIn(agent, [][2]string{
-			{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"CrOS", "ChromeOS"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"},
-		})
-}
-
-func firstIn(agent string, names [][2]string) string {
-	for _, name := range names {
-		if strings.Contains(agent, name[0]) {
-			return name[1]
-		}
-	}
-	return ""
 }
 
 func (s *server) recordRename(_ http.ResponseWriter, r *http.Request, v *flow.Visit, form url.Values) (flow.Cookie, error) {

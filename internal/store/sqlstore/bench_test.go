@@ -30,7 +30,7 @@ func newBench(b *testing.B) *bench {
 	w.session = &store.Session{ID: store.NewID(), SecretHash: w.hash(), UserID: w.user.ID, Version: 2, Proofs: []store.Proof{proof, second},
 		CreatedAt: w.now, LastSeenAt: w.now, ExpiresAt: w.now.Add(24 * time.Hour)}
 	w.must(w.CreateUser(b.Context(), w.user))
-	w.must(w.StartSession(b.Context(), w.session, "", "", store.Settle{}, nil))
+	w.must(w.StartSession(b.Context(), w.session, "", "", store.Settle{}))
 	return w
 }
 

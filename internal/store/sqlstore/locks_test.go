@@ -38,7 +38,7 @@ func newLockFixture(t *testing.T) lockFixture {
 	err := errors.Join(f.CreateUser(ctx, f.user), f.CreateAuthenticator(ctx, f.totp, nil), f.CreateAuthenticator(ctx, f.set, [][]byte{f.code}),
 		f.CreateAuthenticator(ctx, f.key, nil),
 		f.update(ctx, exec(`UPDATE users SET may_enroll = 1 WHERE id = $1`, f.user.ID)),
-		f.StartSession(ctx, f.session, "", "", store.Settle{}, nil), f.CreateInteraction(ctx, f.interaction))
+		f.StartSession(ctx, f.session, "", "", store.Settle{}), f.CreateInteraction(ctx, f.interaction))
 	if err != nil {
 		t.Fatal(err)
 	}

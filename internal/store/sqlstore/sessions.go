@@ -36,7 +36,7 @@ func (s *Store) Session(ctx context.Context, id string, secretHash []byte, now t
 }
 
 // StartSession implements store.Sessions.
-func (s *Store) StartSession(ctx context.Context, n *store.Session, replaces, interaction string, settle store.Settle, known *store.KnownBrowser, events ...store.Event) error {
+func (s *Store) StartSession(ctx context.Context, n *store.Session, replaces, interaction string, settle store.Settle, events ...store.Event) error {
 	start, err := startSession(n, replaces, interaction)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *Store) StartSession(ctx context.Context, n *store.Session, replaces, in
 		bind = must(store.ErrStale, `UPDATE interactions SET session_id = $2, version = version + 1
 			WHERE id = $1 AND expires_at > $3`, interaction, n.ID, ms(n.CreatedAt))
 	}
-	return s.update(ctx, start, bind, settled(settle), remember(known), record(events))
+	return s.update(ctx, start, bind, settled(settle), record(events))
 }
 
 // startSession makes a session with its proofs in the place of another.
@@ -90,7 +90,7 @@ func newProof(p store.AddProof) *proof {
 	p.Proof.At = kept(p.Proof.At)
 	return &proof{AddProof: p, body: asJSON(p.Proof), after: all(
 		exec(`UPDATE interactions SET session_id = $2, version = version + 1 WHERE id = $1 AND session_id = ''`, p.Interaction, p.SessionID),
-		settled(p.Settle), remember(p.KnownBrowser), record(p.Events))}
+		settled(p.Settle), record(p.Events))}
 }
 
 // step appends the proof to a live session of its user. The secret is rotated by

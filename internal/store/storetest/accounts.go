@@ -252,11 +252,11 @@ func userSessionsAreLive(w *world) {
 	u := w.user()
 	first := w.newSession(u, "")
 	first.UserAgent, first.Address = "Firefox", "192.0.2.1"
-	w.must(w.StartSession(w.ctx, first, "", "", store.Settle{}, nil))
+	w.must(w.StartSession(w.ctx, first, "", "", store.Settle{}))
 	ended, old := w.newSession(u, ""), w.newSession(u, "")
 	old.ExpiresAt = w.now
 	for _, s := range []*store.Session{ended, old} {
-		w.must(w.StartSession(w.ctx, s, "", "", store.Settle{}, nil))
+		w.must(w.StartSession(w.ctx, s, "", "", store.Settle{}))
 	}
 	w.must(w.EndSession(w.ctx, ended.ID, w.now))
 	w.visit(w.user())

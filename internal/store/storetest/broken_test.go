@@ -241,7 +241,7 @@ func (s *looksBeforeSignIn) StartWithAssertion(ctx context.Context, a store.Sign
 	if err := s.Store.StartWithAssertion(ctx, a); !errors.Is(err, store.ErrStale) {
 		return err
 	}
-	return s.Store.StartSession(ctx, a.Session, a.Replaces, "", store.Settle{}, nil)
+	return s.Store.StartSession(ctx, a.Session, a.Replaces, "", store.Settle{})
 }
 
 // forgetsAlone does not ask whether a credential may stand for its user.

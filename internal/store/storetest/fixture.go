@@ -28,7 +28,7 @@ func (w *world) visit(u *store.User) visit {
 	w.Helper()
 	i := w.interaction("")
 	s := w.newSession(u, i.ID)
-	w.must(w.StartSession(w.ctx, s, "", i.ID, store.Settle{}, nil))
+	w.must(w.StartSession(w.ctx, s, "", i.ID, store.Settle{}))
 	i.SessionID = s.ID
 	i.Version++
 	return visit{u, s, i}

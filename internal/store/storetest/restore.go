@@ -64,20 +64,13 @@ func restoreEndsEverything(w *world) {
 func restoreForgetsBrowsersAndConsents(w *world) {
 	u := w.user()
 	v := w.visit(u)
-	add := w.add(v)
-	add.KnownBrowser = &store.KnownBrowser{ID: store.NewID(), UserID: u.ID, CreatedAt: w.now}
-	w.must(w.AddProof(w.ctx, add))
 	f := w.finish(v, false)
-	f.SessionVersion++ // the proof
+	f.KnownBrowser = &store.KnownBrowser{ID: store.NewID(), UserID: u.ID, CreatedAt: w.now}
 	f.Consent = &store.Consent{UserID: u.ID, ClientID: "shop", Scope: []string{"openid"}, UpdatedAt: w.now, ClientHash: []byte{1}}
 	w.must(w.FinishInteraction(w.ctx, f))
 	w.restore()
-	known, err := w.KnownBrowser(w.ctx, add.KnownBrowser.ID, u.ID)
-	w.must(err)
-	if known {
-		w.Error("the browser is known still")
-	}
-	_, err = w.Consent(w.ctx, u.ID, "shop")
+	w.knows(u, f.KnownBrowser.ID, false)
+	_, err := w.Consent(w.ctx, u.ID, "shop")
 	w.is("consent", err, store.ErrNotFound)
 }
 

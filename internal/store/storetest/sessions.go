@@ -13,7 +13,7 @@ func sessionKept(w *world) {
 	s := w.newSession(u, "")
 	s.Proofs = append(s.Proofs, store.Proof{Method: store.MethodWebAuthn, At: w.now.Add(time.Second), UserID: u.ID, Authenticator: "key",
 		UserVerified: true, BackupEligible: true, Attested: true})
-	w.must(w.StartSession(w.ctx, s, "", "", store.Settle{}, nil))
+	w.must(w.StartSession(w.ctx, s, "", "", store.Settle{}))
 	got, err := w.Session(w.ctx, s.ID, s.SecretHash, w.now)
 	w.must(err)
 	if !reflect.DeepEqual(got, s) {
@@ -41,7 +41,7 @@ func startSessionReplaces(w *world) {
 	u := w.user()
 	s := w.newSession(u, old.interaction.ID)
 	event := store.Event{At: w.now, Type: "login"}
-	w.must(w.StartSession(w.ctx, s, old.session.ID, old.interaction.ID, store.Settle{}, nil, event))
+	w.must(w.StartSession(w.ctx, s, old.session.ID, old.interaction.ID, store.Settle{}, event))
 	w.is("the new session", w.sessionErr(s), nil)
 	w.is("the replaced session", w.sessionErr(old.session), store.ErrNotFound)
 	w.is("its parked interaction", w.interactionErr(parked), store.ErrNotFound)
@@ -57,7 +57,7 @@ func startSessionReplaces(w *world) {
 
 func startSessionStale(w *world) {
 	start := func(s *store.Session, interaction string) error {
-		return w.StartSession(w.ctx, s, "", interaction, store.Settle{}, nil)
+		return w.StartSession(w.ctx, s, "", interaction, store.Settle{})
 	}
 	u := w.user()
 	s := w.newSession(u, "")
@@ -84,7 +84,7 @@ func startSessionBindsOnce(w *world) {
 		sessions[n] = w.newSession(u, i.ID)
 	}
 	errs := race(func(n int) error {
-		return w.StartSession(w.ctx, sessions[n], old.session.ID, i.ID, store.Settle{}, nil)
+		return w.StartSession(w.ctx, sessions[n], old.session.ID, i.ID, store.Settle{})
 	})
 	w.count("sessions", w.winners(errs), crowd)
 	w.is("the replaced session", w.sessionErr(old.session), store.ErrNotFound)
@@ -205,7 +205,7 @@ func addProofBindsInteraction(w *world) {
 	}
 }
 
-func addProofSettlesAndRemembers(w *world) {
+func addProofSettles(w *world) {
 	v := w.visit(w.user())
 	a, b := store.Bucket{Key: "a", Limit: 9}, store.Bucket{Key: "b", Limit: 9}
 	for range 3 {
@@ -213,16 +213,10 @@ func addProofSettlesAndRemembers(w *world) {
 	}
 	p := w.add(v)
 	p.Settle = store.Settle{Reset: []string{"a"}, Refund: []string{"b"}}
-	p.KnownBrowser = &store.KnownBrowser{ID: "browser", UserID: v.user.ID, CreatedAt: w.now}
 	p.Events = []store.Event{{At: w.now, Type: "login"}}
 	w.must(w.AddProof(w.ctx, p))
 	w.count("failures after reset", w.attempt(true, a).Failures, 1)
 	w.count("failures after refund", w.attempt(true, b).Failures, 3)
-	known, err := w.KnownBrowser(w.ctx, "browser", v.user.ID)
-	w.must(err)
-	if !known {
-		w.Errorf("the browser is not known")
-	}
 	w.count("events", len(w.events()), 1)
 }
 

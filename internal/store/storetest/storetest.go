@@ -209,7 +209,7 @@ var Checks = []Check{
 	{"AddProofForAnotherUser", addProofForAnotherUser},
 	{"AddProofToAnEndedSession", addProofToAnEndedSession},
 	{"AddProofBindsInteraction", addProofBindsInteraction},
-	{"AddProofSettlesAndRemembers", addProofSettlesAndRemembers},
+	{"AddProofSettles", addProofSettles},
 	{"EndSessionEndsWhatHangsOnIt", endSessionEndsWhatHangsOnIt},
 	{"EndSessionWhileProofsCome", endSessionWhileProofsCome},
 

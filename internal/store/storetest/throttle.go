@@ -231,7 +231,9 @@ func settleResetsAndRefunds(w *world) {
 func knownBrowsersAtMostFive(w *world) {
 	u, other := w.user(), w.user()
 	remember := func(u *store.User, id string, at time.Time) {
-		w.must(w.StartSession(w.ctx, w.newSession(u, ""), "", "", store.Settle{}, &store.KnownBrowser{ID: id, UserID: u.ID, CreatedAt: at}))
+		f := w.finish(w.visit(u), false)
+		f.KnownBrowser = &store.KnownBrowser{ID: id, UserID: u.ID, CreatedAt: at}
+		w.must(w.FinishInteraction(w.ctx, f))
 	}
 	remember(other, "other", w.now)
 	defer func() {

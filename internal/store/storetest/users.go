@@ -134,14 +134,15 @@ func (w *world) issued(u *store.User) issued {
 	_, all.online = w.redeemed(v, false)
 	v.interaction = w.interaction(v.session.ID)
 	_, all.offlined = w.redeemed(v, true)
-	v.interaction = w.interaction(v.session.ID)
-	all.code = w.finished(v, false)
+	v.interaction, all.known = w.interaction(v.session.ID), store.NewID()
+	all.code = w.finish(v, false)
+	all.code.KnownBrowser = &store.KnownBrowser{ID: all.known, UserID: u.ID, CreatedAt: w.now}
+	w.must(w.FinishInteraction(w.ctx, all.code))
 	v.interaction = w.interaction(v.session.ID)
 	all.offlineCode = w.finished(v, true)
 	v.interaction = w.interaction(v.session.ID)
-	all.visit, all.known = v, store.NewID()
+	all.visit = v
 	p := w.add(v)
-	p.KnownBrowser = &store.KnownBrowser{ID: all.known, UserID: u.ID, CreatedAt: w.now}
 	w.must(w.AddProof(w.ctx, p))
 	all.session.SecretHash, all.session.Version = p.NewSecretHash, 2
 	return all
@@ -192,7 +193,7 @@ func disableUserEndsEverything(w *world) {
 	if !u.Disabled || u.Epoch != 1 {
 		w.Errorf("got disabled %v, epoch %d; want true, 1", u.Disabled, u.Epoch)
 	}
-	w.is("sign in", w.StartSession(w.ctx, w.newSession(u, ""), "", "", store.Settle{}, nil), store.ErrStale)
+	w.is("sign in", w.StartSession(w.ctx, w.newSession(u, ""), "", "", store.Settle{}), store.ErrStale)
 	w.is("unknown user", w.DisableUser(w.ctx, "nobody", w.now), store.ErrNotFound)
 }
 
@@ -282,7 +283,7 @@ func revokeUserEndsWhatIsBeingStarted(w *world) {
 		sessions[i] = w.newSession(u, "")
 	}
 	errs := lastOf(func() error { return w.RevokeUser(w.ctx, u.ID, "", w.now) },
-		func(i int) error { return w.StartSession(w.ctx, sessions[i], "", "", store.Settle{}, nil) })
+		func(i int) error { return w.StartSession(w.ctx, sessions[i], "", "", store.Settle{}) })
 	w.winners(errs, store.ErrStale)
 	for _, s := range sessions {
 		w.is("session", w.sessionErr(s), store.ErrNotFound)
