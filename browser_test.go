@@ -14,9 +14,11 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 	"github.com/sallyport-id/sallyport/internal/store/storetest"
 )
 
@@ -61,10 +64,37 @@ var onPostgres = flag.Bool("postgres", false, "run the servers of the tests on t
 func newDatabase(t testing.TB) string {
 	t.Helper()
 	if !*onPostgres {
-		return filepath.Join(t.TempDir(), "test.db")
+		path := filepath.Join(t.TempDir(), "test.db")
+		if err := os.WriteFile(path, emptyDatabase(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
 	return storetest.FindPostgres(t, 1).Schema(t)
 }
+
+// emptyDatabase is a file with the tables and nothing in them: to make them takes
+// longer than most tests.
+var emptyDatabase = sync.OnceValue(func() []byte {
+	dir, err := os.MkdirTemp("", "sallyport-empty")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "empty.db")
+	db, err := sqlstore.Open(context.Background(), sqlstore.Config{Path: path})
+	if err != nil {
+		panic(err)
+	}
+	if err := db.Close(); err != nil {
+		panic(err)
+	}
+	body, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	return body
+})
 
 func newRig(t testing.TB, change ...func(*sallyport.Config)) *rig {
 	t.Helper()
