@@ -561,9 +561,19 @@ func drawNear(t *rapid.T) flow.State {
 		"recovery code":   func() { s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodRecovery, "i")) },
 		"asked":           func() { s.Progress.TrustBy = "u" },
 		"passkeys alone":  func() { rule.Methods = []string{"webauthn"} },
+		"one factor":      func() { rule.Require = policy.Off },
+		"a passkey":       func() { s.Authenticators = append(s.Authenticators, passkey()) },
+		"account":         func() { s.Progress.Account = true },
+		"own account": func() {
+			s.Progress.Account = true
+			s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodTOTP, "i"))
+		},
+		"new codes": func() {
+			s.Progress.Account, s.Progress.Codes, s.Progress.CodesOf, s.Progress.CodesIn = true, []byte("sealed"), "u", "another"
+		},
 	}
 	names := slices.Sorted(maps.Keys(changes))
-	for range rapid.IntRange(0, 2).Draw(t, "changes") {
+	for range rapid.IntRange(0, 3).Draw(t, "changes") {
 		changes[rapid.SampledFrom(names).Draw(t, "change")]()
 	}
 	return s
@@ -790,7 +800,7 @@ func TestRule2EnrollNeedsAllThatTheAccountCanProve(t *testing.T) {
 // trusted device stands for nothing there.
 func TestRule5ManageNeedsAllThatTheAccountCanProveHere(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
+	check(t, func(t *rapid.T) {
 		s := draw(t)
 		if flow.Next(s).Name != flow.Manage {
 			return
@@ -803,6 +813,23 @@ func TestRule5ManageNeedsAllThatTheAccountCanProveHere(t *testing.T) {
 		}
 		if !s.Progress.Account || s.User.Disabled {
 			t.Fatalf("manage for a client, or a disabled user: %+v", s)
+		}
+	})
+}
+
+// TestNewCodesAreForWhoCanProveAll: no state shows an account's new recovery codes in
+// another session than the one that made them, but to who has proven all that the
+// account can prove.
+func TestNewCodesAreForWhoCanProveAll(t *testing.T) {
+	t.Parallel()
+	check(t, func(t *rapid.T) {
+		s := draw(t)
+		if flow.Next(s).Name != flow.SaveCodes || s.Progress.Invited != nil || s.Progress.CodesIn == s.Session.ID {
+			return
+		}
+		can := authn.Reach(s.User, s.Authenticators, s.Session.Proofs)
+		if got := authn.Judge(s.Evidence()).Level; s.Progress.Account && got < can {
+			t.Fatalf("shown at %v, the account can prove %v", got, can)
 		}
 	})
 }
