@@ -372,9 +372,9 @@ func TestRule25ConsentIsAsked(t *testing.T) {
 	b.authorize("asks", "scope", "openid").mustCode()
 	b.authorize("asks", "scope", "openid email", "prompt", "none").mustRefuse(oidc.ConsentRequired)
 	b.authorize("asks", "scope", "openid email").mustStep("consent", 200)
-	v := b.authorize("asks", "scope", "openid offline_access", "prompt", "consent").mustStep("consent", 200)
+	v := b.authorize("asks", "scope", "openid offline_access").mustStep("consent", 200)
 	b.answer(v, "consent", "decision", "allow").mustCode()
-	b.authorize("asks", "scope", "openid offline_access", "prompt", "consent").mustStep("consent", 200)
+	b.authorize("asks", "scope", "openid offline_access").mustStep("consent", 200)
 }
 
 // TestRule25ClaimsAreConsentedTo: what is asked for by name is asked of the user in
@@ -561,6 +561,59 @@ func TestRefresh(t *testing.T) {
 	}
 	if ended := refresh("spa", third.Refresh); ended.Error != oidc.InvalidGrant {
 		t.Errorf("the family after reuse: got %+v", ended)
+	}
+}
+
+// TestRefreshTokenEndsWhenIdle: what nobody uses for 30 days, or for as long as the
+// client says, is over; each use moves that, and none moves the end after 90.
+func TestRefreshTokenEndsWhenIdle(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		idle  time.Duration
+		waits []time.Duration
+		ok    bool // after the last wait
+	}{
+		"nearly idle":        {0, []time.Duration{30*day - time.Second}, true},
+		"idle":               {0, []time.Duration{30 * day}, false},
+		"used in time":       {0, []time.Duration{29 * day, 29 * day}, true},
+		"used, then idle":    {0, []time.Duration{29 * day, 30 * day}, false},
+		"past its end":       {0, []time.Duration{29 * day, 29 * day, 29 * day, 4 * day}, false},
+		"the client's limit": {time.Hour, []time.Duration{time.Hour}, false},
+		"under that":         {time.Hour, []time.Duration{time.Hour - time.Second, time.Hour - time.Second}, true},
+	} {
+		for _, client := range []string{"web", "spa"} { // which keeps its token, and which gets new ones
+			t.Run(name+", "+client, func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t)
+				r.changeClient(client, func(changed *oidc.Client) { changed.RefreshTokenIdle, changed.SkipConsent = c.idle, true })
+				b := r.browser()
+				form := url.Values{"grant_type": {"authorization_code"}, "redirect_uri": {callback}, "code_verifier": {verifier}}
+				secret := client
+				if client == "spa" {
+					form.Set("client_id", client)
+					secret = ""
+				}
+				form.Set("code", b.signIn(r.mina, b.authorize(client, "scope", "openid offline_access")).mustCode())
+				got := r.token(secret, form)
+				token := got.Refresh
+				for i, wait := range c.waits {
+					r.clock.advance(wait)
+					form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {client}}
+					if secret != "" {
+						form.Del("client_id")
+					}
+					got := r.token(secret, form)
+					want := c.ok || i < len(c.waits)-1
+					if (got.status == http.StatusOK) != want {
+						t.Fatalf("wait %d: got %+v, want success %v", i, got, want)
+					}
+					if got.Refresh != "" {
+						token = got.Refresh
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ type apiAddCmd struct {
 	Format         string        `default:"opaque" enum:"opaque,jwt" help:"What its access tokens are: opaque (it asks what they are worth, and hears at once that they ended) or jwt (it checks them by itself, and takes them until they expire)."`
 	SigningAlg     string        `default:"" enum:",RS256,ES256,EdDSA" help:"The algorithm of its JWTs; RS256 if not said."`
 	AccessTokenTTL time.Duration `name:"access-token-ttl" placeholder:"TIME" help:"How long its access tokens live; if not said 10m, or 5m as a JWT, which is the most of one."`
-	MinLevel       int           `placeholder:"LEVEL" help:"The least that a user must have proven for a token: 1 or 2 factors."`
+	MinLevel       int           `placeholder:"LEVEL" help:"The least that a user must have proven for a token. 1: one factor, 2: two, 3: a passkey or a security key, 4: one of verified make, which cannot be copied."`
 }
 
 // Run registers the API.
@@ -44,9 +44,6 @@ func (c *apiAddCmd) Run() error {
 	}
 	if r.Name == "" {
 		r.Name = c.URI
-	}
-	if r.MinLevel > oidc.Level2FA {
-		return errors.New("--min-level must be 1 or 2: nothing that is there yet proves more")
 	}
 	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
 		if err := a.AddResource(ctx, r); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -26,16 +27,19 @@ type clientCommands struct {
 type clientAddCmd struct {
 	configFlag
 	outputFlag
-	ID                    string   `arg:"" help:"The client_id: letters, digits, - and _."`
-	Preset                string   `default:"web" enum:"web,spa,native,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), spa (script in a browser), native (phone or desktop), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
-	Name                  string   `help:"What people see; the id if empty."`
-	RedirectURI           []string `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines. May be repeated."`
-	PostLogoutRedirectURI []string `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
-	Scope                 []string `placeholder:"SCOPE" help:"A further scope that it may ask for: address or phone. May be repeated."`
-	MinLevel              int      `placeholder:"LEVEL" help:"The floor under the policy: 1 or 2 factors."`
-	API                   []string `name:"api" sep:"none" placeholder:"URI" help:"An API that it may use with all of its scopes, or with those that follow: 'URI read write'. May be repeated."`
-	Introspect            []string `name:"introspect" sep:"none" placeholder:"URI" help:"An API that it is: it may ask what tokens for it are worth. May be repeated."`
-	AskConsent            bool     `help:"Ask people whether they allow it: for applications that are not your own."`
+	ID                    string        `arg:"" help:"The client_id: letters, digits, - and _."`
+	Preset                string        `default:"web" enum:"web,spa,native,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), spa (script in a browser), native (phone or desktop), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
+	Name                  string        `help:"What people see; the id if empty."`
+	RedirectURI           []string      `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines. May be repeated."`
+	PostLogoutRedirectURI []string      `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
+	Scope                 []string      `placeholder:"SCOPE" help:"A further scope that it may ask for: address or phone. May be repeated."`
+	MinLevel              int           `placeholder:"LEVEL" help:"The floor under the policy. 1: one factor, 2: two, 3: a passkey or a security key, 4: one of verified make, which cannot be copied."`
+	API                   []string      `name:"api" sep:"none" placeholder:"URI" help:"An API that it may use with all of its scopes, or with those that follow: 'URI read write'. May be repeated."`
+	Introspect            []string      `name:"introspect" sep:"none" placeholder:"URI" help:"An API that it is: it may ask what tokens for it are worth. May be repeated."`
+	AccessTokenTTL        time.Duration `name:"access-token-ttl" placeholder:"TIME" help:"How long its access tokens live; if not said 10m."`
+	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" placeholder:"TIME" help:"How long it may refresh after a sign-in; if not said 2160h, which is 90 days."`
+	RefreshTokenIdle      time.Duration `name:"refresh-token-idle" placeholder:"TIME" help:"How long a refresh token lives that is not used; if not said 720h, which is 30 days."`
+	AskConsent            bool          `help:"Ask people whether they allow it: for applications that are not your own."`
 }
 
 // addedClient is what is printed once.
@@ -104,10 +108,12 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 		name = c.ID
 	}
 	if c.Preset == "machine" {
-		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 {
-			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level, consent or scopes of people")
+		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 || c.RefreshTokenTTL != 0 || c.RefreshTokenIdle != 0 {
+			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level, consent, refresh tokens or scopes of people")
 		}
-		return admin.Machine(c.ID, name), nil
+		made := admin.Machine(c.ID, name)
+		made.AccessTokenTTL = c.AccessTokenTTL
+		return made, nil
 	}
 	if len(c.RedirectURI) == 0 {
 		return nil, errors.New("--redirect-uri is missing: where may answers go?")
@@ -130,9 +136,10 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	if c.MinLevel != 0 {
 		made.MinLevel = oidc.Level(c.MinLevel)
 	}
-	if made.MinLevel > oidc.Level2FA || made.MinLevel < oidc.Level1FA {
-		return nil, errors.New("--min-level must be 1 or 2: nothing that is there yet proves more")
+	if made.MinLevel > oidc.LevelPHRH || made.MinLevel < oidc.Level1FA {
+		return nil, errors.New("--min-level must be 1 to 4")
 	}
+	made.AccessTokenTTL, made.RefreshTokenTTL, made.RefreshTokenIdle = c.AccessTokenTTL, c.RefreshTokenTTL, c.RefreshTokenIdle
 	for _, scope := range c.Scope {
 		if scope != oidc.ScopeAddress && scope != oidc.ScopePhone {
 			return nil, fmt.Errorf("--scope %s: address and phone may be added; scopes at APIs come with --api", scope)
@@ -170,6 +177,10 @@ func (s shownClient) print(w io.Writer) error {
 	}
 	for _, a := range c.Resources {
 		lines = append(lines, line{"api", accessText(a)})
+	}
+	lines = append(lines, line{"access_token_ttl", ttlText(c.AccessTokenTTL)})
+	if slices.Contains(c.GrantTypes, oidc.GrantRefreshToken) {
+		lines = append(lines, line{"refresh_token_ttl", ttlText(c.RefreshTokenTTL)}, line{"refresh_token_idle", ttlText(c.RefreshTokenIdle)})
 	}
 	if !c.Machine() {
 		lines = append(lines, line{"min_level", fmt.Sprint(int(c.MinLevel))}, line{"asks_consent", yesNo(!c.SkipConsent)},

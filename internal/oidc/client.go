@@ -64,6 +64,9 @@ type Client struct {
 
 	AccessTokenTTL  time.Duration `json:"access_token_ttl,omitempty"`  // 0: the server's default
 	RefreshTokenTTL time.Duration `json:"refresh_token_ttl,omitempty"` // absolute; 0: the server's default
+	// RefreshTokenIdle ends a refresh token that is not used for so long; 0: the server's
+	// default.
+	RefreshTokenIdle time.Duration `json:"refresh_token_idle,omitempty"`
 
 	Disabled bool `json:"disabled,omitempty"`
 }
@@ -253,7 +256,7 @@ func (c *Client) validateAuthentication() error {
 }
 
 func (c *Client) validateLifetimes() error {
-	if c.AccessTokenTTL < 0 || c.RefreshTokenTTL < 0 {
+	if c.AccessTokenTTL < 0 || c.RefreshTokenTTL < 0 || c.RefreshTokenIdle < 0 {
 		return errors.New("a token's lifetime is negative")
 	}
 	return nil

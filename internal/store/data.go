@@ -340,6 +340,8 @@ type RefreshToken struct {
 	Scope      []string
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // absolute, the family's
+	// IdleAt is when it ends unless it is used before; zero: it does not.
+	IdleAt time.Time
 
 	// UsedAt is when it was rotated away; zero: it is the live one.
 	UsedAt time.Time

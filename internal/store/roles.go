@@ -373,11 +373,12 @@ type GrantStore interface {
 	// there. Anything else is ErrNotFound.
 	AccessToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*AccessToken, *Grant, *User, error)
 	// RefreshToken returns the token, used or not, with its grant and user, under
-	// the same conditions: not expired, and so on.
+	// the same conditions: not expired, one that is unused not idle, and so on.
 	RefreshToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*RefreshToken, *Grant, *User, error)
-	// IssueAccess makes an access token for a live grant; ErrNotFound if it or the
-	// refresh token ended, ErrUsed if that was rotated away.
-	IssueAccess(ctx context.Context, refreshID string, now time.Time, t Tokens) error
+	// IssueAccess makes an access token for a live grant, and moves the refresh token's
+	// IdleAt to idle; ErrNotFound if one of them ended, ErrUsed if the token was rotated
+	// away.
+	IssueAccess(ctx context.Context, refreshID string, now, idle time.Time, t Tokens) error
 	// RotateRefresh marks old used and makes its successor and an access token.
 	// One caller wins. A token that was used is taken once more within grace if its
 	// successor is unused: that successor is replaced. Anything else is ErrUsed;

@@ -159,10 +159,16 @@ func algOr(alg string) string {
 	return alg
 }
 
+// idleAt is when a refresh token that is used now ends unless it is used again
+// (RFC 9700 §4.14.2).
+func (r *call) idleAt() time.Time {
+	return r.now.Add(orDefault(r.client.RefreshTokenIdle, refreshIdle))
+}
+
 func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
 	secret, hash := store.NewSecret()
 	t := &store.RefreshToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Scope: i.grant.Scope,
-		CreatedAt: r.now, ExpiresAt: i.refreshExpires}
+		CreatedAt: r.now, ExpiresAt: i.refreshExpires, IdleAt: r.idleAt()}
 	return t, RefreshPrefix + t.ID + "." + secret
 }
 

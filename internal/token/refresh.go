@@ -36,7 +36,7 @@ func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 		i.refresh, i.refreshExpires = true, old.ExpiresAt
 		i.write = func(t store.Tokens) error { return s.Store.RotateRefresh(ctx, id, r.now, retryGrace, t) }
 	} else {
-		i.write = func(t store.Tokens) error { return s.Store.IssueAccess(ctx, id, r.now, t) }
+		i.write = func(t store.Tokens) error { return s.Store.IssueAccess(ctx, id, r.now, r.idleAt(), t) }
 	}
 	resp, err := s.issue(ctx, r, i)
 	if errors.Is(err, store.ErrUsed) {

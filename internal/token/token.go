@@ -33,10 +33,11 @@ const (
 // The lifetimes where a client names none, and the time in which the answer of
 // a rotation may be asked for again.
 const (
-	accessTTL  = 10 * time.Minute
-	refreshTTL = 90 * 24 * time.Hour
-	idTokenTTL = 10 * time.Minute
-	retryGrace = 10 * time.Second
+	accessTTL   = 10 * time.Minute
+	refreshTTL  = 90 * 24 * time.Hour
+	refreshIdle = 30 * 24 * time.Hour
+	idTokenTTL  = 10 * time.Minute
+	retryGrace  = 10 * time.Second
 )
 
 // Store is what the token endpoint keeps and asks for.

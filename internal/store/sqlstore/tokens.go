@@ -48,9 +48,9 @@ func createTokens(t store.Tokens) step {
 		a.ID, a.SecretHash, a.GrantID, resource, asJSON(a.Scope), ms(a.CreatedAt), ms(a.ExpiresAt))}
 	if r := t.Refresh; r != nil {
 		until := max(ms(a.ExpiresAt), ms(r.ExpiresAt))
-		steps = append(steps, exec(`INSERT INTO refresh_tokens (id, secret_hash, grant_id, scope, created_at, expires_at, used_at, successor, retried, needed_until)
-			VALUES ($1, $2, $3, $4, $5, $6, 0, '', 0, $7)`,
-			r.ID, r.SecretHash, r.GrantID, asJSON(r.Scope), ms(r.CreatedAt), ms(r.ExpiresAt), until))
+		steps = append(steps, exec(`INSERT INTO refresh_tokens (id, secret_hash, grant_id, scope, created_at, expires_at, used_at, successor, retried, needed_until, idle_at)
+			VALUES ($1, $2, $3, $4, $5, $6, 0, '', 0, $7, $8)`,
+			r.ID, r.SecretHash, r.GrantID, asJSON(r.Scope), ms(r.CreatedAt), ms(r.ExpiresAt), until, ms(r.IdleAt)))
 	}
 	return all(append(steps, record(t.Events))...)
 }
@@ -73,11 +73,11 @@ func (s *Store) AccessToken(ctx context.Context, id string, secretHash []byte, n
 // RefreshToken implements store.GrantStore.
 func (s *Store) RefreshToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*store.RefreshToken, *store.Grant, *store.User, error) {
 	r, of := &store.RefreshToken{}, &granted{}
-	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, t.scope, t.created_at, t.expires_at, t.used_at, t.successor, t.retried, `+grantColumns+`
+	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, t.scope, t.created_at, t.expires_at, t.idle_at, t.used_at, t.successor, t.retried, `+grantColumns+`
 		FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id`+ofGrant+`
-		WHERE t.id = $1 AND t.secret_hash = $3 AND t.expires_at > $2 AND`+live,
+		WHERE t.id = $1 AND t.secret_hash = $3 AND t.expires_at > $2 AND (t.used_at <> 0 OR t.idle_at = 0 OR t.idle_at > $2) AND`+live,
 		[]any{id, ms(now), secretHash}, append([]any{&r.ID, &r.SecretHash, &r.GrantID, fromJSON{&r.Scope},
-			at{&r.CreatedAt}, at{&r.ExpiresAt}, at{&r.UsedAt}, &r.Successor, &r.Retried}, of.fields()...)...)
+			at{&r.CreatedAt}, at{&r.ExpiresAt}, at{&r.IdleAt}, at{&r.UsedAt}, &r.Successor, &r.Retried}, of.fields()...)...)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -85,8 +85,10 @@ func (s *Store) RefreshToken(ctx context.Context, id string, secretHash []byte, 
 	return r, g, u, nil
 }
 
-// liveRefresh: a refresh token has not expired, and its grant is live.
-const liveRefresh = ` refresh_tokens.expires_at > $2 AND EXISTS (SELECT 1 FROM grants g` + ofGrant + `
+// liveRefresh: a refresh token has not expired, is not idle, and its grant is live.
+// One that was used is never idle: a second use is recognised however late.
+const liveRefresh = ` refresh_tokens.expires_at > $2
+	AND (refresh_tokens.used_at <> 0 OR refresh_tokens.idle_at = 0 OR refresh_tokens.idle_at > $2) AND EXISTS (SELECT 1 FROM grants g` + ofGrant + `
 	WHERE g.id = refresh_tokens.grant_id AND` + live + `)`
 
 // whyNotRefresh is ErrUsed if the token was used and is live otherwise.
@@ -95,11 +97,11 @@ func whyNotRefresh(id string, now time.Time) step {
 }
 
 // IssueAccess implements store.GrantStore.
-func (s *Store) IssueAccess(ctx context.Context, refreshID string, now time.Time, t store.Tokens) error {
+func (s *Store) IssueAccess(ctx context.Context, refreshID string, now, idle time.Time, t store.Tokens) error {
 	return s.updateToken(ctx,
 		mustOr(whyNotRefresh(refreshID, now),
-			`UPDATE refresh_tokens SET needed_until = CASE WHEN needed_until < $3 THEN $3 ELSE needed_until END
-			WHERE id = $1 AND used_at = 0 AND`+liveRefresh, refreshID, ms(now), ms(t.Access.ExpiresAt)),
+			`UPDATE refresh_tokens SET needed_until = CASE WHEN needed_until < $3 THEN $3 ELSE needed_until END, idle_at = $4
+			WHERE id = $1 AND used_at = 0 AND`+liveRefresh, refreshID, ms(now), ms(t.Access.ExpiresAt), ms(idle)),
 		createTokens(t))
 }
 

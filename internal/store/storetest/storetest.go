@@ -233,6 +233,7 @@ var Checks = []Check{
 	{"AccessTokenWhileLive", accessTokenWhileLive},
 	{"AccessTokenNeedsSecret", accessTokenNeedsSecret},
 	{"RefreshTokenKept", refreshTokenKept},
+	{"RefreshTokenIdle", refreshTokenIdle},
 	{"RotateRefreshOnce", rotateRefreshOnce},
 	{"RotateRefreshOneDescendant", rotateRefreshOneDescendant},
 	{"RotateRefreshGrace", rotateRefreshGrace},

@@ -222,7 +222,7 @@ func issueAccessWhileLive(w *world) {
 	issue := func(id string, now time.Time) error {
 		next := w.tokens(f.Grant.ID)
 		next.Refresh = nil
-		err := w.IssueAccess(w.ctx, id, now, next)
+		err := w.IssueAccess(w.ctx, id, now, now.Add(time.Hour), next)
 		if err == nil {
 			w.is("the new token", w.accessErr(next), nil)
 		}
@@ -237,6 +237,38 @@ func issueAccessWhileLive(w *world) {
 	w.is("rotated away", issue(t.Refresh.ID, w.now), store.ErrUsed)
 	w.must(w.RevokeGrant(w.ctx, f.Grant.ID, w.now))
 	w.is("grant revoked", issue(next.Refresh.ID, w.now), store.ErrNotFound)
+}
+
+func refreshTokenIdle(w *world) {
+	const idle = 2 * time.Hour
+	v := w.visit(w.user())
+	f := w.finished(v, true)
+	t, next := w.tokens(f.Grant.ID), w.tokens(f.Grant.ID)
+	t.Refresh.IdleAt, next.Refresh.IdleAt = w.now.Add(idle), w.now.Add(idle)
+	w.must(w.redeem(f, t))
+	at := func(t store.Tokens, now time.Time) error {
+		_, _, _, err := w.RefreshToken(w.ctx, t.Refresh.ID, t.Refresh.SecretHash, now)
+		return err
+	}
+	issue := func(now time.Time) error {
+		more := w.tokens(f.Grant.ID)
+		more.Refresh = nil
+		return w.IssueAccess(w.ctx, t.Refresh.ID, now, now.Add(idle), more)
+	}
+	last := w.now.Add(idle - time.Millisecond)
+	w.is("before it is idle", at(t, last), nil)
+	w.is("idle", at(t, w.now.Add(idle)), store.ErrNotFound)
+	w.is("issue when idle", issue(w.now.Add(idle)), store.ErrNotFound)
+	w.is("rotate when idle", w.RotateRefresh(w.ctx, t.Refresh.ID, w.now.Add(idle), 0, next), store.ErrNotFound)
+	w.is("issue", issue(last), nil)
+	w.is("used a moment before it was idle", at(t, w.now.Add(idle)), nil)
+	w.is("idle again", at(t, last.Add(idle)), store.ErrNotFound)
+
+	w.must(w.RotateRefresh(w.ctx, t.Refresh.ID, w.now, 0, next))
+	w.is("its successor, idle", at(next, w.now.Add(idle)), store.ErrNotFound)
+	late := w.now.Add(10 * idle)
+	w.is("one that was used, long after", at(t, late), nil)
+	w.is("a second use, long after", w.RotateRefresh(w.ctx, t.Refresh.ID, late, 0, w.tokens(f.Grant.ID)), store.ErrUsed)
 }
 
 func revokeGrantEndsTokens(w *world) {
@@ -266,7 +298,7 @@ func revokeGrantEndsWhatIsBeingRotated(w *world) {
 	}
 	errs := lastOf(func() error { return w.RevokeGrant(w.ctx, f.Grant.ID, w.now) }, func(i int) error {
 		if i%2 == 0 {
-			return w.IssueAccess(w.ctx, old.Refresh.ID, w.now, store.Tokens{Access: all[i].Access})
+			return w.IssueAccess(w.ctx, old.Refresh.ID, w.now, w.now.Add(time.Hour), store.Tokens{Access: all[i].Access})
 		}
 		return w.RotateRefresh(w.ctx, old.Refresh.ID, w.now, 0, all[i])
 	})

@@ -251,7 +251,7 @@ func deviceEndsWithItsGrants(w *world) {
 	w.is("its access token", w.accessErr(t), store.ErrNotFound)
 	w.is("its refresh token", w.refreshErr(t), store.ErrNotFound)
 	w.is("rotated", w.RotateRefresh(w.ctx, t.Refresh.ID, w.now, 0, w.tokens(f.Grant.ID)), store.ErrNotFound)
-	w.is("its access token issued", w.IssueAccess(w.ctx, t.Refresh.ID, w.now, w.tokens(f.Grant.ID)), store.ErrNotFound)
+	w.is("its access token issued", w.IssueAccess(w.ctx, t.Refresh.ID, w.now, time.Time{}, w.tokens(f.Grant.ID)), store.ErrNotFound)
 	w.is("another grant with it", w.FinishInteraction(w.ctx, late), store.ErrStale)
 	w.is("the session", w.sessionErr(v.session), nil)
 	w.is("the other device", w.deviceErr(other), nil)

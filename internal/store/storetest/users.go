@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -155,7 +156,7 @@ func (w *world) tokensEnded(a issued) {
 		w.is("access token", w.accessErr(t), store.ErrNotFound)
 		w.is("refresh token", w.refreshErr(t), store.ErrNotFound)
 		w.is("rotation", w.RotateRefresh(w.ctx, t.Refresh.ID, w.now, 0, w.tokens(t.Refresh.GrantID)), store.ErrNotFound)
-		w.is("issue", w.IssueAccess(w.ctx, t.Refresh.ID, w.now, w.tokens(t.Refresh.GrantID)), store.ErrNotFound)
+		w.is("issue", w.IssueAccess(w.ctx, t.Refresh.ID, w.now, time.Time{}, w.tokens(t.Refresh.GrantID)), store.ErrNotFound)
 	}
 	w.is("code", w.redeem(a.code, w.tokens(a.code.Grant.ID)), store.ErrNotFound)
 	w.is("offline code", w.redeem(a.offlineCode, w.tokens(a.offlineCode.Grant.ID)), store.ErrNotFound)
