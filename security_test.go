@@ -372,9 +372,9 @@ func TestRule25ConsentIsAsked(t *testing.T) {
 	b.authorize("asks", "scope", "openid").mustCode()
 	b.authorize("asks", "scope", "openid email", "prompt", "none").mustRefuse(oidc.ConsentRequired)
 	b.authorize("asks", "scope", "openid email").mustStep("consent", 200)
-	v := b.authorize("asks", "scope", "openid offline_access").mustStep("consent", 200)
+	v := b.authorize("asks", "scope", "openid offline_access", "prompt", "consent").mustStep("consent", 200)
 	b.answer(v, "consent", "decision", "allow").mustCode()
-	b.authorize("asks", "scope", "openid offline_access").mustStep("consent", 200)
+	b.authorize("asks", "scope", "openid offline_access", "prompt", "consent").mustStep("consent", 200)
 }
 
 // TestRule25ClaimsAreConsentedTo: what is asked for by name is asked of the user in
