@@ -20,7 +20,8 @@ var minters = map[string][]string{
 	"RedeemCode":       {"internal/token redeemCode"}, // as the write that issue does
 	"IssueAccess":      {"internal/token refresh"},
 	"RotateRefresh":    {"internal/token refresh"},
-	"issue":            {"internal/token redeemCode", "internal/token refresh"},
+	"RedeemDeviceCode": {"internal/token redeemDevice"},
+	"issue":            {"internal/token redeemCode", "internal/token redeemDevice", "internal/token refresh"},
 	"IssueClientToken": {"internal/token issueToClient"},
 	"issueToClient":    {"internal/token clientCredentials"},
 	"mint":             {"internal/token issueToClient", "internal/token newAccess"},

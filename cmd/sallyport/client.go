@@ -28,9 +28,9 @@ type clientAddCmd struct {
 	configFlag
 	outputFlag
 	ID                    string        `arg:"" help:"The client_id: letters, digits, - and _."`
-	Preset                string        `default:"web" enum:"web,spa,native,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), spa (script in a browser), native (phone or desktop), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
+	Preset                string        `default:"web" enum:"web,spa,native,device,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), spa (script in a browser), native (phone or desktop), device (a television or a terminal, without a browser: its user types a code elsewhere), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
 	Name                  string        `help:"What people see; the id if empty."`
-	RedirectURI           []string      `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines. May be repeated."`
+	RedirectURI           []string      `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines and devices. May be repeated."`
 	PostLogoutRedirectURI []string      `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
 	Scope                 []string      `placeholder:"SCOPE" help:"A further scope that it may ask for: address or phone. May be repeated."`
 	MinLevel              int           `placeholder:"LEVEL" help:"The floor under the policy. 1: one factor, 2: two, 3: a passkey or a security key, 4: one of verified make, which cannot be copied."`
@@ -39,6 +39,7 @@ type clientAddCmd struct {
 	AccessTokenTTL        time.Duration `name:"access-token-ttl" placeholder:"TIME" help:"How long its access tokens live; if not said 10m."`
 	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" placeholder:"TIME" help:"How long it may refresh after a sign-in; if not said 2160h, which is 90 days."`
 	RefreshTokenIdle      time.Duration `name:"refresh-token-idle" placeholder:"TIME" help:"How long a refresh token lives that is not used; if not said 720h, which is 30 days."`
+	Device                bool          `help:"It may also ask for people on devices without a browser (RFC 8628)."`
 	AskConsent            bool          `help:"Ask people whether they allow it: for applications that are not your own."`
 }
 
@@ -108,14 +109,14 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 		name = c.ID
 	}
 	if c.Preset == "machine" {
-		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 || c.RefreshTokenTTL != 0 || c.RefreshTokenIdle != 0 {
-			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level, consent, refresh tokens or scopes of people")
+		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 || c.RefreshTokenTTL != 0 || c.RefreshTokenIdle != 0 || c.Device {
+			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level, consent, device, refresh tokens or scopes of people")
 		}
 		made := admin.Machine(c.ID, name)
 		made.AccessTokenTTL = c.AccessTokenTTL
 		return made, nil
 	}
-	if len(c.RedirectURI) == 0 {
+	if len(c.RedirectURI) == 0 && c.Preset != "device" {
 		return nil, errors.New("--redirect-uri is missing: where may answers go?")
 	}
 	var made *oidc.Client
@@ -126,11 +127,19 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 		made = admin.SPA(c.ID, name, c.RedirectURI...)
 	case "native":
 		made = admin.Native(c.ID, name, c.RedirectURI...)
+	case "device":
+		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 {
+			return nil, errors.New("the preset device has no browser, and no redirect URIs: for an application that has both, there is --device")
+		}
+		made = admin.Device(c.ID, name)
 	case "tutorial":
 		if len(c.RedirectURI) != 1 {
 			return nil, errors.New("the preset tutorial has one redirect URI")
 		}
 		made = admin.Tutorial(c.ID, name, c.RedirectURI[0])
+	}
+	if c.Device && c.Preset != "device" {
+		made.GrantTypes = append(made.GrantTypes, oidc.GrantDeviceCode)
 	}
 	made.PostLogoutRedirectURIs = c.PostLogoutRedirectURI
 	if c.MinLevel != 0 {
@@ -179,7 +188,7 @@ func (s shownClient) print(w io.Writer) error {
 		lines = append(lines, line{"api", accessText(a)})
 	}
 	lines = append(lines, line{"access_token_ttl", ttlText(c.AccessTokenTTL)})
-	if slices.Contains(c.GrantTypes, oidc.GrantRefreshToken) {
+	if c.Refreshes() {
 		lines = append(lines, line{"refresh_token_ttl", ttlText(c.RefreshTokenTTL)}, line{"refresh_token_idle", ttlText(c.RefreshTokenIdle)})
 	}
 	if !c.Machine() {

@@ -59,6 +59,18 @@ func Native(id, name string, redirectURIs ...string) *oidc.Client {
 	return c
 }
 
+// Device is a program where there is no browser: on a television, or a terminal. Its
+// user allows it on another device, where nobody but the user knows whose request
+// that is: so it asks each time.
+func Device(id, name string) *oidc.Client {
+	return &oidc.Client{
+		ID: id, Name: name, Preset: "device", AuthMethod: oidc.AuthNone,
+		GrantTypes: []string{oidc.GrantDeviceCode, oidc.GrantRefreshToken},
+		Scopes:     []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeOfflineAccess},
+		MinLevel:   oidc.Level1FA,
+	}
+}
+
 // Machine is a program that acts for itself and for no user: a service that calls
 // an API, or an API that asks about tokens. It has a secret, and what it is allowed
 // at APIs, and nothing else.

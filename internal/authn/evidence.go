@@ -32,6 +32,10 @@ type Evidence struct {
 	OwnProofs bool
 	// Methods are the second factors that count beside a password; nil: all.
 	Methods []store.Method
+	// Elsewhere: what comes of the proofs goes to another device than the one that they
+	// were given on. Somebody else may hold that one, so nothing here resists phishing:
+	// the level is 2 at most.
+	Elsewhere bool
 	// Valid are the ids of the authenticators that count; nil: all do, because
 	// what was issued ends with its authenticator.
 	Valid map[string]bool
@@ -82,6 +86,7 @@ func (e Evidence) Counting() []store.Proof {
 	newest := make([]store.Proof, 0, len(e.Proofs))
 	for _, p := range e.Proofs {
 		if e.counts(p) {
+			p.Bound = p.Bound || e.Elsewhere && p.Method == store.MethodWebAuthn
 			newest = keepNewest(newest, p)
 		}
 	}

@@ -41,6 +41,7 @@ type Store interface {
 	store.Outbox
 	store.TrustedDevices
 	store.BypassCodes
+	store.DeviceCodes
 }
 
 // Engine loads what Next decides on, records what happened and finishes.
@@ -105,7 +106,7 @@ func (v *Visit) Ends() bool {
 func (v *Visit) SignedInHere() bool { return v.User != nil && v.provenHere() }
 
 // Answer is the end of an authorization request: a code or a refusal for the
-// client.
+// client. A device learns it when it asks: of its request there is neither.
 type Answer struct {
 	Request *oidc.AuthorizationRequest
 	Code    string      // with a good end
@@ -155,7 +156,7 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	if err != nil {
 		return nil, fmt.Errorf("load the interaction's client: %w", err)
 	}
-	if !c.HasRedirectURI(i.Request.RedirectURI) {
+	if i.Progress.DeviceCode == "" && !c.HasRedirectURI(i.Request.RedirectURI) {
 		return nil, fmt.Errorf("the redirect URI is not the client's any more: %w", store.ErrNotFound)
 	}
 	apis, err := e.APIs(ctx, &i.Request)
@@ -167,6 +168,9 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
+		return nil, err
+	}
+	if err := e.fillDeviceCode(ctx, v); err != nil {
 		return nil, err
 	}
 	v.Step = Next(v.State)

@@ -21,17 +21,19 @@ func (e *Engine) Finish(ctx context.Context, v *Visit, known *store.KnownBrowser
 	if _, err := e.Policy.Allows(v.Case(), v.Session.UserEpoch, v.Evidence()); err != nil {
 		return nil, fmt.Errorf("flow: done, but the policy refuses: %w", err)
 	}
-	grant := v.grant()
-	code, value := newCode(grant, v.Request)
+	grant, value := v.grant(), ""
 	f := store.Finish{
 		InteractionID:  v.Interaction,
 		SessionVersion: v.Session.Version,
 		Grant:          grant,
-		Code:           code,
+		DeviceCode:     v.Progress.DeviceCode,
 		KnownBrowser:   known,
 		TouchSession:   !v.Request.Prompt.None && v.Now.Sub(v.Session.LastSeenAt) > touchEvery,
 		Now:            v.Now,
 		Events:         []store.Event{v.event(store.EventAuthorizeGranted, strings.Join(v.Step.Evidence.AMR, " "))},
+	}
+	if !v.forDevice() {
+		f.Code, value = newCode(grant, v.Request)
 	}
 	if v.interaction != nil {
 		f.InteractionVersion = v.interaction.Version
@@ -54,7 +56,7 @@ func (v *Visit) grant() *store.Grant {
 	for _, api := range v.APIs {
 		resources = append(resources, store.GrantedResource{ID: api.ID, URI: api.URI})
 	}
-	return &store.Grant{
+	g := &store.Grant{
 		ID: store.NewID(), ClientID: v.Client.ID, UserID: v.User.ID, UserEpoch: v.Session.UserEpoch,
 		SessionID: v.Session.ID, SID: sid(v.Session.ID, v.Client.ID), Interaction: v.Interaction,
 		Address: v.Origin.Address, Scope: v.Request.Scope, Resources: resources, Offline: oidc.HasScope(v.Request.Scope, oidc.ScopeOfflineAccess),
@@ -62,6 +64,10 @@ func (v *Visit) grant() *store.Grant {
 		UserInfo: v.Request.Claims.UserInfo, IDToken: v.Request.Claims.IDToken,
 		Nonce: v.Request.Nonce, CreatedAt: v.Now,
 	}
+	if v.forDevice() { // it knows nothing of the session that was at hand, and does not end with it
+		g.Offline, g.SID = true, ""
+	}
+	return g
 }
 
 // sid is a session's name for one client, so that two clients cannot compare

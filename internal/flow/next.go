@@ -43,6 +43,9 @@ type State struct {
 	// User is the invited user, there is no session, and Client and Request are
 	// zero.
 	InvitationOpen bool
+	// DeviceCode is the device that the interaction answers, as long as it waits; nil
+	// with Progress.DeviceCode: it waits no more.
+	DeviceCode *store.DeviceCode
 	// NoWebAuthn: this server registers neither passkeys nor security keys.
 	NoWebAuthn bool
 	// Device is the user's live trusted device that the browser is; nil: none.
@@ -91,7 +94,9 @@ const (
 	ReasonNoSecondFactor = "no_second_factor"
 	ReasonOtherFactor    = "other_factor" // there is one, and the policy wants another
 	ReasonDisabled       = "disabled"
-	ReasonInvitation     = "invitation" // used, ended or replaced; no client hears of it
+	ReasonInvitation     = "invitation"   // used, ended or replaced; no client hears of it
+	ReasonDeviceGone     = "device_gone"  // nobody waits for the answer
+	ReasonDeviceLevel    = "device_level" // what is asked for cannot be proven for another device
 )
 
 // Next is the one decision: every code passes it. With prompt=none a step that
@@ -115,6 +120,9 @@ func Next(s State) Step {
 func next(s State) Step {
 	if s.Progress.Invited != nil {
 		return nextInvited(s)
+	}
+	if s.forDevice() && s.DeviceCode == nil {
+		return refuse(Step{Reason: ReasonDeviceGone}, oidc.ExpiredToken, "the device waits no more")
 	}
 	if refusal := s.Request.CheckResources(s.Client, s.APIs); refusal != nil {
 		return Step{Name: Refuse, Refusal: refusal} // one was removed, or the client's right to it, while the user signed in
@@ -202,7 +210,9 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		return refuse(step, oidc.UnmetAuthentication, "the account cannot reach the requested authentication context"), false
 	}
 	step.Reason = ReasonNoSecondFactor
-	if slices.ContainsFunc(s.Authenticators, authn.Usable) {
+	if s.forDevice() && demand.Level > farthest {
+		step.Reason = ReasonDeviceLevel
+	} else if slices.ContainsFunc(s.Authenticators, authn.Usable) {
 		step.Reason = ReasonOtherFactor
 	}
 	return refuse(step, oidc.AccessDenied, "a second factor is required and the account has none that suffices"), false
@@ -220,7 +230,13 @@ func (s State) counted() []store.Authenticator {
 }
 
 // reach is the level that the account can prove under the rule.
-func (s State) reach() oidc.Level { return authn.Reach(s.User, s.counted(), s.Session.Proofs) }
+func (s State) reach() oidc.Level {
+	reach := authn.Reach(s.User, s.counted(), s.Session.Proofs)
+	if s.forDevice() {
+		reach = min(reach, farthest)
+	}
+	return reach
+}
 
 // missingFactor is the step of the factor that is still to be proven: the second
 // one if with it, now, the level is reached; else the password first, which may
@@ -313,6 +329,7 @@ func (s State) Evidence() authn.Evidence {
 		Methods:     s.Policy.Rule(s.Case()).SecondMethods(),
 		Valid:       authn.ValidIDs(s.Authenticators),
 		Device:      s.grantedDevice(),
+		Elsewhere:   s.forDevice(),
 	}
 }
 

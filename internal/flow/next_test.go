@@ -494,6 +494,12 @@ func draw(t *rapid.T) flow.State {
 	s.Progress.Account = rapid.IntRange(0, 3).Draw(t, "account") == 0
 	s.Progress.Subject = rapid.SampledFrom([]string{"", "", "u", "v"}).Draw(t, "subject")
 	s.Progress.ConsentBy = rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, "consent by")
+	if rapid.IntRange(0, 4).Draw(t, "for a device") == 0 {
+		s = forDevice(s)
+		if rapid.IntRange(0, 4).Draw(t, "device gone") == 0 {
+			s.DeviceCode = nil
+		}
+	}
 	s.HintedElsewhere = rapid.Bool().Draw(t, "hinted elsewhere")
 	if rapid.Bool().Draw(t, "max age") {
 		s.Progress.NotBefore = noon.Add(-time.Hour)
@@ -564,6 +570,9 @@ func drawNear(t *rapid.T) flow.State {
 		"one factor":      func() { rule.Require = policy.Off },
 		"a passkey":       func() { s.Authenticators = append(s.Authenticators, passkey()) },
 		"account":         func() { s.Progress.Account = true },
+		"for a device":    func() { s = forDevice(s) },
+		"device gone":     func() { s.Progress.DeviceCode = "d" },
+		"device allowed":  func() { s = forDevice(s); s.Progress.ConsentBy = "u" },
 		"own account": func() {
 			s.Progress.Account = true
 			s.Session.Proofs = append(s.Session.Proofs, proof(store.MethodTOTP, "i"))
@@ -576,6 +585,13 @@ func drawNear(t *rapid.T) flow.State {
 	for range rapid.IntRange(0, 3).Draw(t, "changes") {
 		changes[rapid.SampledFrom(names).Draw(t, "change")]()
 	}
+	return s
+}
+
+// forDevice is a state whose answer a device waits for.
+func forDevice(s flow.State) flow.State {
+	s.DeviceCode = &store.DeviceCode{ID: "d"}
+	s.Progress.DeviceCode, s.Progress.OwnProofs, s.Request.Prompt = "d", true, oidc.PromptSet{Consent: true}
 	return s
 }
 
@@ -685,6 +701,42 @@ func trustMayDo(s flow.State, required, reached oidc.Level) bool {
 		return false
 	}
 	return slices.ContainsFunc(s.Session.Proofs, func(p store.Proof) bool { return p.Method == store.MethodPassword && p.UserID == "u" })
+}
+
+// TestRule7DeviceIsAllowedHere: no state lets another device in but with the user's
+// word and proofs of this interaction, as long as it waits; nor for more than level 2.
+func TestRule7DeviceIsAllowedHere(t *testing.T) {
+	t.Parallel()
+	check(t, func(t *rapid.T) {
+		s := draw(t)
+		if rapid.Bool().Draw(t, "for a device, allowed") {
+			s = forDevice(s)
+			s.Progress.ConsentBy = "u"
+		}
+		if s.User != nil && rapid.Bool().Draw(t, "with a passkey") {
+			verified := proof(store.MethodWebAuthn, rapid.SampledFrom([]string{"i", "j"}).Draw(t, "given in"))
+			verified.UserVerified = true
+			s.Authenticators, s.Session.Proofs = append(s.Authenticators, passkey()), append(s.Session.Proofs, verified)
+		}
+		step := flow.Next(s)
+		if s.Progress.DeviceCode == "" || step.Name != flow.Done {
+			return
+		}
+		here := s
+		here.Session = &store.Session{ID: "s", UserID: "u", Proofs: slices.DeleteFunc(slices.Clone(s.Session.Proofs), func(p store.Proof) bool { return p.Interaction != "i" })}
+		switch {
+		case s.DeviceCode == nil:
+			t.Fatalf("done for a device that waits no more: %+v", s)
+		case s.Progress.ConsentBy != "u":
+			t.Fatalf("done without the user's word: %+v", s)
+		case step.Evidence.Level > oidc.Level2FA:
+			t.Fatalf("done at %v: %+v", step.Evidence.Level, s)
+		case flow.Next(here).Name != flow.Done:
+			t.Fatalf("done with proofs of elsewhere: %+v", s)
+		case s.Device != nil && worth(s) < ruleLevel(s.Policy.Rules[1]) && !graceMayDo(s, worth(s)):
+			t.Fatalf("done because the browser is trusted: %+v", s)
+		}
+	})
 }
 
 // TestRule22TrustAddsNothing: a trusted device is worth no level and no amr, and

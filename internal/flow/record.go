@@ -169,11 +169,18 @@ func (e *Engine) RecordConsent(ctx context.Context, v *Visit) error {
 
 // Refuse ends the interaction with an error for the client: cancelled, denied.
 func (e *Engine) Refuse(ctx context.Context, v *Visit, refusal *oidc.Error) (*Answer, error) {
-	err := e.Store.RefuseInteraction(ctx, v.Interaction, v.interaction.Version, v.Now, v.event(store.EventAuthorizeRefused, refusal.Code))
+	err := e.refuse(ctx, v, refusal)
 	if err != nil {
 		return nil, fmt.Errorf("refuse interaction: %w", err)
 	}
 	return &Answer{Request: v.Request, Refusal: refusal}, nil
+}
+
+func (e *Engine) refuse(ctx context.Context, v *Visit, refusal *oidc.Error) error {
+	if v.DeviceCode != nil {
+		return e.Store.DenyDeviceCode(ctx, v.DeviceCode.ID, v.Interaction, v.interaction.Version, v.Now, v.event(store.EventDeviceCodeDenied, v.DeviceCode.ID))
+	}
+	return e.Store.RefuseInteraction(ctx, v.Interaction, v.interaction.Version, v.Now, v.event(store.EventAuthorizeRefused, refusal.Code))
 }
 
 // Switch ends the browser's session so that somebody else can sign in for the

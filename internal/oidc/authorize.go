@@ -308,7 +308,7 @@ func (r *AuthorizationRequest) checkPKCE(c *Client) *Error {
 // without the user's consent, which only the operator's own applications skip,
 // or without the refresh grant (OpenID Connect Core §11).
 func (r *AuthorizationRequest) dropOfflineAccess(c *Client) {
-	if !slices.Contains(c.GrantTypes, GrantRefreshToken) || !r.Prompt.Consent && !c.SkipConsent {
+	if !c.Refreshes() || !r.Prompt.Consent && !c.SkipConsent {
 		r.Scope = slices.DeleteFunc(r.Scope, func(s string) bool { return s == ScopeOfflineAccess })
 	}
 }

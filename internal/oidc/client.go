@@ -103,6 +103,9 @@ func (c *Client) Public() bool { return c.AuthMethod == AuthNone }
 // (RFC 6749 §4.4).
 func (c *Client) Machine() bool { return slices.Contains(c.GrantTypes, GrantClientCredentials) }
 
+// Refreshes reports whether the client gets refresh tokens (RFC 6749 §1.5).
+func (c *Client) Refreshes() bool { return slices.Contains(c.GrantTypes, GrantRefreshToken) }
+
 // Validate says what is wrong with a registration, in words for the operator;
 // nil if nothing is. A client that passed can be relied on everywhere.
 func (c *Client) Validate() error {
@@ -168,7 +171,7 @@ func (c *Client) validateSecrets() error {
 }
 
 func (c *Client) validateRedirectURIs() error {
-	if len(c.RedirectURIs) == 0 && !c.Machine() {
+	if len(c.RedirectURIs) == 0 && c.redirects() && !c.Machine() {
 		return errors.New("redirect_uris is empty")
 	}
 	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
@@ -180,14 +183,21 @@ func (c *Client) validateRedirectURIs() error {
 }
 
 func (c *Client) validateGrants() error {
-	if c.Machine() {
+	switch {
+	case c.Machine():
 		return c.validateMachine()
+	case len(c.GrantTypes) == 0:
+		return errors.New("grant_types is empty")
+	case slices.Contains(c.GrantTypes, GrantDeviceCode) && c.MinLevel > Level2FA:
+		return errors.New("grant_types: who allows a device on another can be deceived, so it never proves more than min_level 2")
+	case !c.redirects():
+		return c.validateDevice()
 	}
 	for _, field := range [...]struct {
 		name           string
 		got, supported []string
 	}{
-		{"grant_types", c.GrantTypes, []string{GrantAuthorizationCode, GrantRefreshToken}},
+		{"grant_types", c.GrantTypes, []string{GrantAuthorizationCode, GrantRefreshToken, GrantDeviceCode}},
 		{"response_types", c.ResponseTypes, []string{ResponseTypeCode}},
 		{"response_modes", c.ResponseModes, []string{ResponseModeQuery, ResponseModeFormPost}},
 	} {
@@ -198,8 +208,21 @@ func (c *Client) validateGrants() error {
 			return fmt.Errorf("%s: %q is not supported", field.name, extra)
 		}
 	}
-	if !slices.Contains(c.GrantTypes, GrantAuthorizationCode) {
-		return errors.New("the response type code needs the grant authorization_code")
+	return nil
+}
+
+// redirects reports whether the client sends users to the authorization endpoint.
+func (c *Client) redirects() bool { return slices.Contains(c.GrantTypes, GrantAuthorizationCode) }
+
+// validateDevice: a client without a browser has nothing that is for one.
+func (c *Client) validateDevice() error {
+	switch extra := outside(c.GrantTypes, []string{GrantDeviceCode, GrantRefreshToken}); {
+	case extra != "":
+		return fmt.Errorf("grant_types: %q is not supported", extra)
+	case !slices.Contains(c.GrantTypes, GrantDeviceCode):
+		return errors.New("grant_types: refresh_token needs authorization_code or the device flow beside it")
+	case len(c.RedirectURIs)+len(c.PostLogoutRedirectURIs)+len(c.ResponseTypes)+len(c.ResponseModes) > 0:
+		return errors.New("a client without authorization_code has no redirect URIs, response types and modes")
 	}
 	return nil
 }
@@ -273,8 +296,10 @@ func (c *Client) validatePreset() error {
 		return errors.New("the tutorial's client needs level 2: it cannot see acr")
 	case len(c.RedirectURIs) != 1:
 		return errors.New("the tutorial's client has one redirect URI")
-	case slices.Contains(c.GrantTypes, GrantRefreshToken):
+	case c.Refreshes():
 		return errors.New("the tutorial's client has no refresh tokens")
+	case slices.Contains(c.GrantTypes, GrantDeviceCode):
+		return errors.New("the tutorial's client has a browser")
 	}
 	if u, err := url.Parse(c.RedirectURIs[0]); err != nil || !loopback(u.Hostname()) {
 		return errors.New("the tutorial's client is on this machine")

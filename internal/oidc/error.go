@@ -52,4 +52,9 @@ const (
 	RequestURINotSupported   = "request_uri_not_supported"
 	RegistrationNotSupported = "registration_not_supported"
 	UnmetAuthentication      = "unmet_authentication_requirements"
+
+	// Of devices that wait (RFC 8628 §3.5).
+	AuthorizationPending = "authorization_pending"
+	SlowDown             = "slow_down"
+	ExpiredToken         = "expired_token"
 )

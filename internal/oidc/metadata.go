@@ -15,6 +15,7 @@ type Metadata struct {
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
+	DeviceEndpoint        string `json:"device_authorization_endpoint"`
 
 	ScopesSupported        []string `json:"scopes_supported"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
@@ -51,11 +52,12 @@ func NewMetadata(issuer string) Metadata {
 		EndSessionEndpoint:    issuer + "/end_session",
 		IntrospectionEndpoint: issuer + "/introspect",
 		RevocationEndpoint:    issuer + "/revoke",
+		DeviceEndpoint:        issuer + "/device_authorization",
 
 		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeAddress, ScopePhone, ScopeOfflineAccess},
 		ResponseTypesSupported: []string{ResponseTypeCode},
 		ResponseModesSupported: []string{ResponseModeQuery, ResponseModeFormPost},
-		GrantTypesSupported:    []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials},
+		GrantTypesSupported:    []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials, GrantDeviceCode},
 		ACRValuesSupported:     []string{ACR1FA, ACR2FA},
 		SubjectTypesSupported:  []string{"public"},
 		ClaimsSupported: slices.Concat([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},

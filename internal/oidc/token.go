@@ -41,6 +41,7 @@ type TokenRequest struct {
 	RedirectURI  string
 	CodeVerifier string
 	RefreshToken string
+	DeviceCode   string
 	Scope        []string
 	Resources    []string // URIs of APIs, each once (RFC 8707 §2.2)
 }
@@ -64,6 +65,7 @@ func ParseTokenRequest(authorization []string, form url.Values) (*TokenRequest, 
 		RedirectURI:  p.text("redirect_uri", longestURI),
 		CodeVerifier: p.text("code_verifier", 256),
 		RefreshToken: p.text("refresh_token", 512),
+		DeviceCode:   p.text("device_code", 512),
 		Scope:        p.scope(),
 		Resources:    p.resources(),
 	}
@@ -86,6 +88,8 @@ func (r *TokenRequest) missing() *Error {
 		return Errorf(InvalidRequest, "code is missing")
 	case r.GrantType == GrantRefreshToken && r.RefreshToken == "":
 		return Errorf(InvalidRequest, "refresh_token is missing")
+	case r.GrantType == GrantDeviceCode && r.DeviceCode == "":
+		return Errorf(InvalidRequest, "device_code is missing")
 	case r.CodeVerifier != "" && !verifierForm(r.CodeVerifier):
 		return Errorf(InvalidGrant, "code_verifier is not a verifier")
 	}

@@ -178,6 +178,9 @@ type Progress struct {
 	// Account: the interaction is for changes of the user's own account and answers no
 	// client.
 	Account bool `json:"account,omitempty"`
+	// DeviceCode is the id of the device that the interaction answers; "": it answers
+	// a client's redirect.
+	DeviceCode string `json:"device_code,omitempty"`
 	// Invited: the interaction sets up an account and answers no client; nil else.
 	Invited *Invited `json:"invited,omitempty"`
 	// TrustBy is the user who said whether to trust the browser.

@@ -72,9 +72,13 @@ const (
 	EventConsentGiven     = "consent.given"
 	EventAuthorizeGranted = "authorize.granted"
 	EventAuthorizeRefused = "authorize.refused"
+	EventDeviceCodeMade   = "device_code.made"
+	EventDeviceCodeDenied = "device_code.denied"
 
 	EventTokenCode          = "token.code"
 	EventTokenCodeReused    = "token.code.reused"
+	EventTokenDevice        = "token.device"
+	EventTokenDeviceReused  = "token.device.reused"
 	EventTokenRefresh       = "token.refresh"
 	EventTokenRefreshReused = "token.refresh.reused"
 	EventTokenRevoked       = "token.revoked"
@@ -130,8 +134,8 @@ func EventTypes() []string {
 		EventAccountSessionEnded, EventAccountOthersEnded, EventAccountConsentRevoked, EventAccountLocale,
 		EventDeviceTrusted, EventDeviceEnded, EventDeviceReused,
 		EventBypassMade, EventBypassUsed,
-		EventConsentGiven, EventAuthorizeGranted, EventAuthorizeRefused,
-		EventTokenCode, EventTokenCodeReused, EventTokenRefresh, EventTokenRefreshReused,
+		EventConsentGiven, EventAuthorizeGranted, EventAuthorizeRefused, EventDeviceCodeMade, EventDeviceCodeDenied,
+		EventTokenCode, EventTokenCodeReused, EventTokenDevice, EventTokenDeviceReused, EventTokenRefresh, EventTokenRefreshReused,
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserProfile, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,

@@ -336,7 +336,10 @@ type Finish struct {
 	SessionVersion     int64
 	Grant              *Grant // names session, user and the user's epoch
 	Code               *Code
-	Consent            *Consent // remembered with it; nil: not
+	// DeviceCode is the id of the device that is allowed, in the place of Code; if it waits
+	// no more, all of it is ErrStale. "": none.
+	DeviceCode string
+	Consent    *Consent // remembered with it; nil: not
 	// Device is the trusted device that the grant relies on: if it has ended, or its
 	// secret is not good any more, all of it is ErrStale. nil: on none.
 	Device *DeviceUse
@@ -502,6 +505,7 @@ type Store interface {
 	Consents
 	TrustedDevices
 	BypassCodes
+	DeviceCodes
 	Throttle
 	Keys
 	Sealed

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -28,10 +27,9 @@ func (s *Service) redeemCode(ctx context.Context, r *call) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	refresh := slices.Contains(r.client.GrantTypes, oidc.GrantRefreshToken)
 	resp, err := s.issue(ctx, r, issuance{
 		grant: grant, user: user, api: api, scope: grant.Scope, nonce: grant.Nonce, event: store.EventTokenCode,
-		refresh: refresh, refreshExpires: r.now.Add(orDefault(r.client.RefreshTokenTTL, refreshTTL)),
+		refresh: r.client.Refreshes(), refreshExpires: r.refreshEnd(),
 		write: func(t store.Tokens) error { return s.Store.RedeemCode(ctx, id, hash, r.now, t) },
 	})
 	if errors.Is(err, store.ErrUsed) {

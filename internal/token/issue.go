@@ -165,6 +165,11 @@ func (r *call) idleAt() time.Time {
 	return r.now.Add(orDefault(r.client.RefreshTokenIdle, refreshIdle))
 }
 
+// refreshEnd is when the refresh tokens of a new grant end, however they are used.
+func (r *call) refreshEnd() time.Time {
+	return r.now.Add(orDefault(r.client.RefreshTokenTTL, refreshTTL))
+}
+
 func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
 	secret, hash := store.NewSecret()
 	t := &store.RefreshToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Scope: i.grant.Scope,

@@ -45,6 +45,7 @@ type Store interface {
 	store.Clients
 	store.Resources
 	store.Codes
+	store.DeviceCodes
 	store.GrantStore
 	store.ClientTokens
 	store.Audit
@@ -83,6 +84,7 @@ var grants = map[string]grantFunc{
 	oidc.GrantAuthorizationCode: (*Service).redeemCode,
 	oidc.GrantRefreshToken:      (*Service).refresh,
 	oidc.GrantClientCredentials: (*Service).clientCredentials,
+	oidc.GrantDeviceCode:        (*Service).redeemDevice,
 }
 
 // Serve answers a token request: client first, then what it may do, then the

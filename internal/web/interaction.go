@@ -75,6 +75,10 @@ func (s *server) finish(w http.ResponseWriter, r *http.Request, v *flow.Visit) e
 	if known != nil {
 		s.setCookie(w, knownCookie, s.knownValue(known.ID, v.User.LoginKey), knownTTL)
 	}
+	if v.ForDevice() {
+		s.noteAnswer(r, answer)
+		return redirect(w, s.base+devicePath+"/done")
+	}
 	return s.deliver(w, r, v.Client, answer)
 }
 
@@ -88,6 +92,10 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, v *flow.Visit, r
 	}
 	if err != nil {
 		return err
+	}
+	if v.ForDevice() {
+		s.noteAnswer(r, answer)
+		return redirect(w, s.base+devicePath+"/denied")
 	}
 	return s.deliver(w, r, v.Client, answer)
 }

@@ -111,7 +111,7 @@ func (s *server) routes() *http.ServeMux {
 	} {
 		add(route.pattern, s.inTurn(route.handle))
 	}
-	for _, route := range s.passwordResetRoutes() {
+	for _, route := range append(s.passwordResetRoutes(), s.deviceRoutes()...) {
 		add(route.pattern, s.inTurn(route.handle))
 	}
 	for _, route := range []route{ // answered at once, whatever else there is to do

@@ -87,12 +87,12 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		return page.Trust{Frame: f, Days: int(v.Policy.TrustFor(v.Case()) / (24 * time.Hour))}, nil
 	case flow.Consent:
 		own, apis := askedScopes(v)
-		return page.Consent{Frame: f, Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client)}, nil
+		return page.Consent{Frame: f, Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client) && !v.ForDevice(), Device: s.asksFor(v)}, nil
 	case flow.Welcome:
 		return page.Message{Frame: f, Code: "welcome"}, nil
 	case flow.Refuse:
-		f.Cancellable = v.OfAccount()
-		if v.OfAccount() {
+		f.Cancellable = v.OfAccount() || v.DeviceCode != nil
+		if v.OfAccount() || v.ForDevice() {
 			return page.Message{Frame: f, Code: v.Step.Reason}, nil
 		}
 		response := oidc.AuthorizationResponse{State: v.Request.State, Issuer: s.Tokens.Issuer, Error: v.Step.Refusal}

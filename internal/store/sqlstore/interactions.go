@@ -69,7 +69,11 @@ func (s *Store) FinishInteraction(ctx context.Context, f store.Finish) error {
 			WHERE id = $1 AND version = $2 AND expires_at > $3 AND session_id IN ('', $4)`,
 			f.InteractionID, f.InteractionVersion, ms(f.Now), g.SessionID))
 	}
-	return s.update(ctx, append(steps, useDevice(f.Device, g, f.Now), createGrant(g), createCode(f.Code), rememberConsent(f.Consent), remember(f.KnownBrowser), record(f.Events))...)
+	answer := createCode(f.Code)
+	if f.DeviceCode != "" {
+		answer = allowDevice(f.DeviceCode, g, f.Now)
+	}
+	return s.update(ctx, append(steps, useDevice(f.Device, g, f.Now), createGrant(g), answer, rememberConsent(f.Consent), remember(f.KnownBrowser), record(f.Events))...)
 }
 
 // RefuseInteraction implements store.Interactions.

@@ -25,6 +25,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		`DELETE FROM trusted_devices WHERE id IN (SELECT id FROM trusted_devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM bypass_codes WHERE user_id IN (SELECT user_id FROM bypass_codes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
+		`DELETE FROM device_codes WHERE id IN (SELECT id FROM device_codes WHERE needed_until <= $1 ORDER BY needed_until LIMIT $2)`,
 		`DELETE FROM client_tokens WHERE id IN (SELECT id FROM client_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE ends_at > 0 AND ends_at <= $1 ORDER BY ends_at LIMIT $2)`,
 	} {
@@ -61,10 +62,12 @@ func (s *Store) sweepSome(ctx context.Context, query string, until time.Time) (n
 	return n, err
 }
 
-// ended: nothing can come of a grant any more. With it go its code and its
+// ended: nothing can come of a grant any more. With it go its code, if it is not a
+// device's, and its
 // refresh tokens, which are kept until then to recognise a second use.
 const ended = ` (g.revoked_at > 0 OR u.disabled = 1 OR u.epoch <> g.user_epoch OR g.offline = 0 AND s.id IS NULL
 	OR NOT EXISTS (SELECT 1 FROM codes c WHERE c.grant_id = g.id AND c.needed_until > $2)
+		AND NOT EXISTS (SELECT 1 FROM device_codes d WHERE d.grant_id = g.id AND d.needed_until > $2)
 		AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.grant_id = g.id AND r.needed_until > $2))`
 
 // sweepGrants goes on where the last sweep stopped, until it has looked at enough

@@ -8,6 +8,9 @@ import (
 )
 
 func createCode(c *store.Code) step {
+	if c == nil {
+		return nil
+	}
 	return exec(`INSERT INTO codes (id, secret_hash, grant_id, client_id, redirect_uri, redirect_sent, code_challenge, created_at, expires_at, used_at, needed_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $9)`,
 		c.ID, c.SecretHash, c.GrantID, c.ClientID, c.RedirectURI, bit(c.RedirectSent), c.CodeChallenge, ms(c.CreatedAt), ms(c.ExpiresAt))

@@ -38,6 +38,19 @@ func (a at) Scan(v any) error {
 	return nil
 }
 
+// milliseconds scans a duration.
+type milliseconds struct{ *time.Duration }
+
+// Scan implements sql.Scanner.
+func (m milliseconds) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a duration is %T", v)
+	}
+	*m.Duration = time.Duration(n) * time.Millisecond
+	return nil
+}
+
 // asJSON is a value as it is kept. Our own structs cannot fail to marshal.
 func asJSON(v any) string {
 	b, err := json.Marshal(v)

@@ -226,6 +226,12 @@ var Checks = []Check{
 	{"RefuseOrFinishOnce", refuseOrFinishOnce},
 
 	{"CodeReturnedWithItsSecret", codeReturnedWithItsSecret},
+	{"DeviceCodeKept", deviceCodeKept},
+	{"DeviceCodePolled", deviceCodePolled},
+	{"DeviceCodeAnsweredOnce", deviceCodeAnsweredOnce},
+	{"DeviceCodeRedeemedOnce", deviceCodeRedeemedOnce},
+	{"DeviceCodeRedeemedWhileLive", deviceCodeRedeemedWhileLive},
+
 	{"CodeRedeemedOnce", codeRedeemedOnce},
 	{"CodeRedeemedWhileLive", codeRedeemedWhileLive},
 	{"CodeWrongSecretIsNeverReuse", codeWrongSecretIsNeverReuse},

@@ -21,13 +21,14 @@ var (
 		"error.credentials", "error.code", "error.code_used", "error.throttled", "error.locked", "error.busy",
 		"error.missing", "error.stale", "error.saved_required", "error.too_long", "error.not_the_same",
 		"error.webauthn", "error.webauthn_unknown", "error.webauthn_taken",
-		"error.passkey_unknown", "error.passkey_unverified", "error.passkey_no_pin", "error.passkey_password_first", "error.last_factor", "error.many_factors", "error.name",
+		"error.passkey_unknown", "error.passkey_unverified", "error.passkey_no_pin", "error.passkey_password_first", "error.last_factor", "error.many_factors", "error.name", "error.device_code",
 		"password.short", "password.long", "password.common", "password.context", "password.guessable", "password.invalid",
 	}
 	messageCodes = []string{
 		"invalid_request", "expired", "not_found", "server_error", "temporarily_unavailable", "too_many_requests",
 		"access_denied", "no_second_factor", "other_factor", "disabled", "home", "method_not_allowed", "form_too_large", "other_browser",
 		"invitation", "welcome", "reset_sent", "reset_done", "reset_ended", "reset_gone",
+		"device_done", "device_denied", "device_gone", "device_level",
 	}
 	// Happenings are the events that a user's history has words for.
 	Happenings = []string{

@@ -46,7 +46,7 @@ type Frame struct {
 // is marked as invalid.
 func (f Frame) FieldError() bool {
 	switch f.Error {
-	case "error.credentials", "error.code", "error.code_used", "error.missing", "error.too_long", "error.saved_required", "error.not_the_same", "error.name":
+	case "error.credentials", "error.code", "error.code_used", "error.device_code", "error.missing", "error.too_long", "error.saved_required", "error.not_the_same", "error.name":
 		return true
 	}
 	return strings.HasPrefix(f.Error, "password.")
@@ -76,6 +76,9 @@ type Forgot struct {
 	Frame
 	Username string // what the field holds at first
 }
+
+// Device asks for the code that a device shows, posted to Action as user_code.
+type Device struct{ Frame }
 
 // Reset is where a mailed link leads to. In the browser that asked for it, it asks for
 // the new password, twice, and a code, posted to Action+"/password"; in any other it
@@ -145,6 +148,15 @@ type Consent struct {
 	APIs         []API    // where it wants to act for the user
 	RedirectHost string   // where the answer goes
 	Remember     bool     // the answer holds for next time
+	// Device is the one that gets what is allowed; nil: the application's browser does.
+	Device *AskingDevice
+}
+
+// AskingDevice is a device that waits for the answer.
+type AskingDevice struct {
+	Address string // where it asked from
+	Minutes int    // ago
+	Stays   string // it can refresh, and this is where the user can end that; "" if it cannot
 }
 
 // API is an application that the client wants to use for the user.
@@ -254,6 +266,7 @@ type Field struct{ Name, Value string }
 func (Invitation) name() string    { return "invitation" }
 func (Login) name() string         { return "login" }
 func (Forgot) name() string        { return "forgot" }
+func (Device) name() string        { return "device" }
 func (Reset) name() string         { return "reset" }
 func (SecondFactor) name() string  { return "second_factor" }
 func (Enroll) name() string        { return "enroll" }
