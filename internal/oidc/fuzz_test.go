@@ -344,3 +344,49 @@ func FuzzValidateRedirectURI(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseUserCode: what is taken is a code, and shown it is taken again.
+func FuzzParseUserCode(f *testing.F) {
+	for _, typed := range []string{"", "BCDF-GHJK", "bcdf ghjk", "BCDFGHJ", "AEIOUAEI", "ſbcdfghjk", "BCDF\u2010GHJK", "bcdfghj\u212a", "\xff\xfe", strings.Repeat("B", 70)} {
+		f.Add(typed)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		code, ok := oidc.ParseUserCode(typed)
+		if !ok {
+			if code != "" {
+				t.Errorf("got %q of %q, and no", code, typed)
+			}
+			return
+		}
+		if len(code) != oidc.UserCodeLength || strings.Trim(code, oidc.UserCodeLetters) != "" {
+			t.Errorf("got %q of %q", code, typed)
+		}
+		if again, ok := oidc.ParseUserCode(oidc.FormatUserCode(code)); !ok || again != code {
+			t.Errorf("got %q, %v of %q", again, ok, code)
+		}
+	})
+}
+
+// FuzzParseDeviceAuthorizationRequest: the client is read as in a token request.
+func FuzzParseDeviceAuthorizationRequest(f *testing.F) {
+	for _, body := range hostile {
+		f.Add("", body)
+	}
+	for _, header := range hostileHeaders {
+		f.Add(header, "scope=openid&resource=https://api.example/")
+	}
+	f.Fuzz(func(t *testing.T, authorization, body string) {
+		v, _ := url.ParseQuery(body)
+		r, refusal := oidc.ParseDeviceAuthorizationRequest(header(authorization), v)
+		if (r == nil) == (refusal == nil) {
+			t.Fatalf("got %v and %v", r, refusal)
+		}
+		if r == nil {
+			return
+		}
+		clean(t, r)
+		if r.Auth.ID == "" || r.AuthorizationRequest().ClientID != r.Auth.ID || !r.AuthorizationRequest().Prompt.Consent {
+			t.Errorf("got %#v of %q, %q", r, authorization, body)
+		}
+	})
+}
