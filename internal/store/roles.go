@@ -400,6 +400,13 @@ type Consents interface {
 	Consent(ctx context.Context, userID, clientID string) (*Consent, error)
 }
 
+// Replay is what may be used once: the ids of assertions and proofs.
+type Replay interface {
+	// UseOnce uses a name of a kind. Of many at once one wins; until it ends all others
+	// are told ErrUsed.
+	UseOnce(ctx context.Context, kind, name string, until, now time.Time) error
+}
+
 // Throttle counts attempts before they are checked; no count is lost.
 type Throttle interface {
 	// Attempt counts one attempt in all buckets, or, if one of them refuses, in
@@ -506,6 +513,7 @@ type Store interface {
 	TrustedDevices
 	BypassCodes
 	DeviceCodes
+	Replay
 	Throttle
 	Keys
 	Sealed

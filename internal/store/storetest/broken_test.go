@@ -54,6 +54,8 @@ func TestBrokenStoresFail(t *testing.T) {
 	t.Parallel()
 	for check, breakIt := range map[string]func(*sqlstore.Store) store.Store{
 		"CodeRedeemedOnce":               func(s *sqlstore.Store) store.Store { return &loadCheckMark{Store: s, used: map[string]bool{}} },
+		"DeviceCodeRedeemedOnce":         func(s *sqlstore.Store) store.Store { return &loadCheckMark{Store: s, used: map[string]bool{}} },
+		"UsedOnce":                       func(s *sqlstore.Store) store.Store { return &loadCheckMark{Store: s, used: map[string]bool{}} },
 		"CodeWrongSecretIsNeverReuse":    func(s *sqlstore.Store) store.Store { return &ignoresSecret{s} },
 		"RemoveResourceLeavesNoHeir":     func(s *sqlstore.Store) store.Store { return &findsByURI{s} },
 		"ClientTokenEndsWithItsClient":   func(s *sqlstore.Store) store.Store { return &bornAgain{Store: s} },
@@ -135,6 +137,20 @@ type loadCheckMark struct {
 }
 
 func (s *loadCheckMark) RedeemCode(_ context.Context, id string, _ []byte, _ time.Time, _ store.Tokens) error {
+	return s.use(id)
+}
+
+// RedeemDeviceCode is as bad.
+func (s *loadCheckMark) RedeemDeviceCode(_ context.Context, id string, _ []byte, _ time.Time, _ store.Tokens) error {
+	return s.use(id)
+}
+
+// UseOnce is as bad.
+func (s *loadCheckMark) UseOnce(_ context.Context, kind, name string, _, _ time.Time) error {
+	return s.use(kind + name)
+}
+
+func (s *loadCheckMark) use(id string) error {
 	s.mu.Lock()
 	used := s.used[id]
 	s.mu.Unlock()

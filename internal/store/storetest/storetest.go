@@ -226,6 +226,8 @@ var Checks = []Check{
 	{"RefuseOrFinishOnce", refuseOrFinishOnce},
 
 	{"CodeReturnedWithItsSecret", codeReturnedWithItsSecret},
+	{"UsedOnce", usedOnce},
+
 	{"DeviceCodeKept", deviceCodeKept},
 	{"DeviceCodePolled", deviceCodePolled},
 	{"DeviceCodeAnsweredOnce", deviceCodeAnsweredOnce},
