@@ -96,7 +96,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		return err
 	}
 	hasher := authn.NewHasher(c.hasher)
-	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, Now: c.Now}
+	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now}
 	engine := &flow.Engine{
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,
 		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,

@@ -40,6 +40,8 @@ type clientAddCmd struct {
 	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" placeholder:"TIME" help:"How long it may refresh after a sign-in; if not said 2160h, which is 90 days."`
 	RefreshTokenIdle      time.Duration `name:"refresh-token-idle" placeholder:"TIME" help:"How long a refresh token lives that is not used; if not said 720h, which is 30 days."`
 	Device                bool          `help:"It may also ask for people on devices without a browser (RFC 8628)."`
+	DPoP                  bool          `name:"dpop" help:"Its access tokens are bound to a key of its own, always (RFC 9449); without it, when it sends a proof."`
+	DPoPNonce             bool          `name:"dpop-nonce" help:"Its proofs need the server's nonce, too."`
 	AskConsent            bool          `help:"Ask people whether they allow it: for applications that are not your own."`
 }
 
@@ -113,7 +115,7 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level, consent, device, refresh tokens or scopes of people")
 		}
 		made := admin.Machine(c.ID, name)
-		made.AccessTokenTTL = c.AccessTokenTTL
+		made.AccessTokenTTL, made.DPoPBound, made.RequireDPoPNonce = c.AccessTokenTTL, c.DPoP, c.DPoPNonce
 		return made, nil
 	}
 	if len(c.RedirectURI) == 0 && c.Preset != "device" {
@@ -141,6 +143,7 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	if c.Device && c.Preset != "device" {
 		made.GrantTypes = append(made.GrantTypes, oidc.GrantDeviceCode)
 	}
+	made.DPoPBound, made.RequireDPoPNonce = c.DPoP, c.DPoPNonce
 	made.PostLogoutRedirectURIs = c.PostLogoutRedirectURI
 	if c.MinLevel != 0 {
 		made.MinLevel = oidc.Level(c.MinLevel)
@@ -194,6 +197,12 @@ func (s shownClient) print(w io.Writer) error {
 	if !c.Machine() {
 		lines = append(lines, line{"min_level", fmt.Sprint(int(c.MinLevel))}, line{"asks_consent", yesNo(!c.SkipConsent)},
 			line{"requires_pkce", yesNo(!c.InsecureOptionalPKCE)}, line{"native_app", yesNo(c.NativeApp)})
+	}
+	if c.DPoPBound {
+		lines = append(lines, line{"dpop_bound_access_tokens", "yes"})
+	}
+	if c.RequireDPoPNonce {
+		lines = append(lines, line{"require_dpop_nonce", "yes"})
 	}
 	return printLines(w, append(lines, line{"disabled", yesNo(c.Disabled)}))
 }

@@ -81,7 +81,7 @@ func newCode(g *store.Grant, req *oidc.AuthorizationRequest) (*store.Code, strin
 	secret, hash := store.NewSecret()
 	c := &store.Code{
 		ID: store.NewID(), SecretHash: hash, GrantID: g.ID, ClientID: g.ClientID,
-		RedirectURI: req.RedirectURI, RedirectSent: req.RedirectSent, CodeChallenge: req.CodeChallenge,
+		RedirectURI: req.RedirectURI, RedirectSent: req.RedirectSent, CodeChallenge: req.CodeChallenge, JKT: req.DPoPJKT,
 		CreatedAt: g.CreatedAt, ExpiresAt: g.CreatedAt.Add(codeTTL),
 	}
 	return c, CodePrefix + c.ID + "." + secret

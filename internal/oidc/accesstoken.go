@@ -16,8 +16,23 @@ type AccessToken struct {
 	Expiry   int64  `json:"exp"`
 	IssuedAt int64  `json:"iat"`
 	Scope    string `json:"scope"`
+	// Confirmation is what whoever sends the token must have, too; nil: nothing.
+	Confirmation *Confirmation `json:"cnf,omitempty"`
 	// Authentication is nil in a client's own token: nobody signed in.
 	*Authentication
+}
+
+// Thumbprint is that of the key that the token is bound to; "" for none.
+func (t *AccessToken) Thumbprint() string {
+	if t.Confirmation == nil {
+		return ""
+	}
+	return t.Confirmation.Thumbprint
+}
+
+// Confirmation names the key that a token is bound to (RFC 9449 §6).
+type Confirmation struct {
+	Thumbprint string `json:"jkt"`
 }
 
 // JWTAccessToken are the claims of a JWT access token (RFC 9068 §2.2).

@@ -21,6 +21,7 @@ type AuthorizationRequest struct {
 	Nonce               string    `json:"nonce,omitempty"`
 	CodeChallenge       string    `json:"code_challenge,omitempty"`
 	CodeChallengeMethod string    `json:"code_challenge_method,omitempty"`
+	DPoPJKT             string    `json:"dpop_jkt,omitempty"` // the code is good for this key alone (RFC 9449 §10)
 	Prompt              PromptSet `json:"prompt,omitempty"`
 
 	MaxAge      *time.Duration `json:"max_age,omitempty"` // nil: not asked
@@ -88,6 +89,7 @@ func ParseAuthorizationRequest(v url.Values) (r *AuthorizationRequest, shown, re
 	r.Prompt = p.prompt()
 	r.MaxAge = p.maxAge()
 	r.CodeChallenge, r.CodeChallengeMethod = p.challenge()
+	r.DPoPJKT = p.dpopJKT()
 	r.ACRValues = p.words("acr_values")
 	r.LoginHint = p.text("login_hint", 512)
 	r.UILocales = p.words("ui_locales")
@@ -211,6 +213,15 @@ func (p *params) challenge() (challenge, method string) {
 		p.fail(Errorf(InvalidRequest, "code_challenge is not a SHA-256 in base64url"))
 	}
 	return challenge, method
+}
+
+func (p *params) dpopJKT() string {
+	jkt := p.text("dpop_jkt", 256)
+	if jkt != "" && !jktForm(jkt) {
+		p.fail(Errorf(InvalidRequest, "dpop_jkt is not a SHA-256 in base64url"))
+		return ""
+	}
+	return jkt
 }
 
 // Check asks whether the client may make the request, and puts the client's

@@ -68,6 +68,11 @@ type Client struct {
 	// default.
 	RefreshTokenIdle time.Duration `json:"refresh_token_idle,omitempty"`
 
+	// DPoPBound: its access tokens are bound to a key of its own, always; and with
+	// RequireDPoPNonce proofs need a nonce of the server's (RFC 9449 §5.2, §8).
+	DPoPBound        bool `json:"dpop_bound_access_tokens,omitempty"`
+	RequireDPoPNonce bool `json:"require_dpop_nonce,omitempty"`
+
 	Disabled bool `json:"disabled,omitempty"`
 }
 

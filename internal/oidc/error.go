@@ -57,4 +57,8 @@ const (
 	AuthorizationPending = "authorization_pending"
 	SlowDown             = "slow_down"
 	ExpiredToken         = "expired_token"
+
+	// Of proofs of possession (RFC 9449 §5, §8).
+	InvalidDPoPProof = "invalid_dpop_proof"
+	UseDPoPNonce     = "use_dpop_nonce"
 )

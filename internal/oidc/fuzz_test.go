@@ -290,15 +290,16 @@ func FuzzParseBearer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, authorization, body string) {
 		v, _ := url.ParseQuery(body)
-		token, refusal := oidc.ParseBearer(header(authorization), v)
+		sent, refusal := oidc.ParseBearer(header(authorization), v)
+		token := sent.Token
 		if (token == "") == (refusal == nil) {
 			t.Fatalf("got %q and %v", token, refusal)
 		}
 		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == ',' }) {
 			t.Errorf("got %q", token)
 		}
-		if refusal != nil && strings.ContainsAny(oidc.BearerChallenge(refusal), "\r\n") {
-			t.Errorf("got %q", oidc.BearerChallenge(refusal))
+		if refusal != nil && strings.ContainsAny(oidc.Challenge(refusal, sent.DPoP), "\r\n") {
+			t.Errorf("got %q", oidc.Challenge(refusal, sent.DPoP))
 		}
 	})
 }

@@ -32,6 +32,7 @@ type Metadata struct {
 	IntrospectionAuthMethodsSupported []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationAuthMethodsSupported    []string `json:"revocation_endpoint_auth_methods_supported"`
 	CodeChallengeMethodsSupported     []string `json:"code_challenge_methods_supported"`
+	DPoPSigningAlgValuesSupported     []string `json:"dpop_signing_alg_values_supported"`
 
 	ClaimsParameterSupported                   bool `json:"claims_parameter_supported"`
 	RequestParameterSupported                  bool `json:"request_parameter_supported"`
@@ -70,6 +71,7 @@ func NewMetadata(issuer string) Metadata {
 		IntrospectionAuthMethodsSupported: []string{AuthBasic, AuthPost},
 		RevocationAuthMethodsSupported:    []string{AuthBasic, AuthPost, AuthNone},
 		CodeChallengeMethodsSupported:     []string{"S256"},
+		DPoPSigningAlgValuesSupported:     DPoPAlgs,
 
 		ClaimsParameterSupported:                   true,
 		AuthorizationResponseIssParameterSupported: true,

@@ -253,13 +253,16 @@ func TestIntrospectionJSON(t *testing.T) {
 		{oidc.Introspection{Active: true, TokenType: "Bearer", AccessToken: &oidc.AccessToken{Issuer: "i", Subject: "u", Audience: "a", ClientID: "c", Expiry: 2, IssuedAt: 1, Scope: "s",
 			Authentication: &oidc.Authentication{ACR: "phr", AMR: []string{"pwd"}, AuthTime: 1}}},
 			`{"active":true,"iss":"i","sub":"u","aud":"a","client_id":"c","exp":2,"iat":1,"scope":"s","acr":"phr","amr":["pwd"],"auth_time":1,"token_type":"Bearer"}`},
+		{oidc.Introspection{Active: true, TokenType: "DPoP", AccessToken: &oidc.AccessToken{Issuer: "i", Subject: "c", Audience: "a", ClientID: "c", Expiry: 2, IssuedAt: 1, Scope: "s",
+			Confirmation: &oidc.Confirmation{Thumbprint: "t"}}},
+			`{"active":true,"iss":"i","sub":"c","aud":"a","client_id":"c","exp":2,"iat":1,"scope":"s","cnf":{"jkt":"t"},"token_type":"DPoP"}`},
 	} {
 		got, err := json.Marshal(tt.answer)
 		if err != nil || string(got) != tt.want {
 			t.Errorf("got %s, %v, want %s", got, err, tt.want)
 		}
 	}
-	if reflect.TypeFor[oidc.AccessToken]().NumField() != 8 {
+	if reflect.TypeFor[oidc.AccessToken]().NumField() != 9 {
 		t.Error("the claims have grown: look at what these answers say")
 	}
 }

@@ -44,6 +44,8 @@ type TokenRequest struct {
 	DeviceCode   string
 	Scope        []string
 	Resources    []string // URIs of APIs, each once (RFC 8707 §2.2)
+	// DPoP are the request's headers of that name, unread: ParseDPoPProof reads them.
+	DPoP []string
 }
 
 // LogValue leaves out the code, the verifier and the token.

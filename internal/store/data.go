@@ -305,8 +305,10 @@ type Code struct {
 	RedirectURI   string
 	RedirectSent  bool // redirect_uri was in the request, so the token request must repeat it
 	CodeChallenge string
-	CreatedAt     time.Time
-	ExpiresAt     time.Time
+	// JKT is the thumbprint of the key that must be proven with it (RFC 9449); "": none.
+	JKT       string
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // AccessToken is an opaque access token.
@@ -316,8 +318,10 @@ type AccessToken struct {
 	GrantID    string
 	// Resource is the API that it is for, nil for this server itself. To make one
 	// its id suffices.
-	Resource  *oidc.Resource
-	Scope     []string
+	Resource *oidc.Resource
+	Scope    []string
+	// JKT is the thumbprint of the key that must be proven with it (RFC 9449); "": none.
+	JKT       string
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
@@ -329,8 +333,10 @@ type ClientToken struct {
 	SecretHash []byte
 	ClientID   string
 	// Resource is the API that it is for. To make one its id suffices.
-	Resource  *oidc.Resource
-	Scope     []string
+	Resource *oidc.Resource
+	Scope    []string
+	// JKT is the thumbprint of the key that must be proven with it (RFC 9449); "": none.
+	JKT       string
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
@@ -345,6 +351,8 @@ type RefreshToken struct {
 	ExpiresAt  time.Time // absolute, the family's
 	// IdleAt is when it ends unless it is used before; zero: it does not.
 	IdleAt time.Time
+	// JKT is the thumbprint of the key that must be proven with it (RFC 9449); "": none.
+	JKT string
 
 	// UsedAt is when it was rotated away; zero: it is the live one.
 	UsedAt time.Time

@@ -46,6 +46,8 @@ func checkCode(r *call, code *store.Code) *oidc.Error {
 		return errGrant // another client's, or sent to where nothing of this one's goes any more
 	case (code.RedirectSent || r.RedirectURI != "") && code.RedirectURI != r.RedirectURI:
 		return oidc.Errorf(oidc.InvalidGrant, "redirect_uri is not the one of the authorization request")
+	case code.JKT != "" && code.JKT != r.jkt:
+		return oidc.Errorf(oidc.InvalidGrant, "the code is bound to another key (dpop_jkt)")
 	case !oidc.CheckVerifier(code.CodeChallenge, r.CodeVerifier):
 		return oidc.Errorf(oidc.InvalidGrant, "code_verifier does not fit the code_challenge")
 	}

@@ -32,7 +32,7 @@ func (s *Service) Introspect(ctx context.Context, q *oidc.TokenQuery, o flow.Ori
 	if err != nil || claims == nil {
 		return &oidc.Introspection{}, err
 	}
-	return &oidc.Introspection{Active: true, AccessToken: claims, TokenType: "Bearer"}, nil
+	return &oidc.Introspection{Active: true, AccessToken: claims, TokenType: tokenType(claims.Thumbprint())}, nil
 }
 
 // worth returns what a token says to the API of the client that asks; nil if that
@@ -115,7 +115,7 @@ func (s *Service) clientWorth(ctx context.Context, asks *oidc.Client, id string,
 func (s *Service) userClaims(t *store.AccessToken, g *store.Grant, scope []string, result authn.Result) *oidc.AccessToken {
 	return &oidc.AccessToken{
 		Issuer: s.Issuer, Subject: g.UserID, Audience: t.Resource.URI, ClientID: g.ClientID,
-		Expiry: t.ExpiresAt.Unix(), IssuedAt: t.CreatedAt.Unix(), Scope: strings.Join(scope, " "),
+		Expiry: t.ExpiresAt.Unix(), IssuedAt: t.CreatedAt.Unix(), Scope: strings.Join(scope, " "), Confirmation: confirmation(t.JKT),
 		Authentication: &oidc.Authentication{
 			ACR: s.Policy.ACR.Name(result.Level, g.RequestedACR), AMR: result.AMR, AuthTime: result.AuthTime.Unix(),
 		},
@@ -127,7 +127,7 @@ func (s *Service) userClaims(t *store.AccessToken, g *store.Grant, scope []strin
 func (s *Service) clientClaims(t *store.ClientToken, scope []string) *oidc.AccessToken {
 	return &oidc.AccessToken{
 		Issuer: s.Issuer, Subject: t.ClientID, Audience: t.Resource.URI, ClientID: t.ClientID,
-		Expiry: t.ExpiresAt.Unix(), IssuedAt: t.CreatedAt.Unix(), Scope: strings.Join(scope, " "),
+		Expiry: t.ExpiresAt.Unix(), IssuedAt: t.CreatedAt.Unix(), Scope: strings.Join(scope, " "), Confirmation: confirmation(t.JKT),
 	}
 }
 

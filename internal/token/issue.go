@@ -46,7 +46,7 @@ func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, er
 	}
 	tokens := store.Tokens{Access: access, Events: []store.Event{r.event(i.event, i.grant)}}
 	resp := &Response{
-		AccessToken: token, TokenType: "Bearer", Scope: strings.Join(access.Scope, " "),
+		AccessToken: token, TokenType: tokenType(r.jkt), Scope: strings.Join(access.Scope, " "),
 		ExpiresIn: int64(access.ExpiresAt.Sub(r.now) / time.Second),
 	}
 	if i.refresh {
@@ -66,7 +66,7 @@ func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, er
 // issueToClient is the only way to a client's own token: for an API, with scopes
 // that the client has there. No policy is asked, because nobody signed in.
 func (s *Service) issueToClient(ctx context.Context, r *call, api *oidc.Resource, scope []string) (*Response, error) {
-	t := &store.ClientToken{ID: store.NewID(), ClientID: r.client.ID, Resource: api, Scope: scope,
+	t := &store.ClientToken{ID: store.NewID(), ClientID: r.client.ID, Resource: api, Scope: scope, JKT: r.jkt,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(lifetime(r.client, api))}
 	var token string
 	var err error
@@ -77,7 +77,7 @@ func (s *Service) issueToClient(ctx context.Context, r *call, api *oidc.Resource
 		return nil, notFoundIs(errTarget, err)
 	}
 	return &Response{
-		AccessToken: token, TokenType: "Bearer", Scope: strings.Join(scope, " "),
+		AccessToken: token, TokenType: tokenType(r.jkt), Scope: strings.Join(scope, " "),
 		ExpiresIn: int64(t.ExpiresAt.Sub(r.now) / time.Second),
 	}, nil
 }
@@ -118,7 +118,7 @@ func evidence(g *store.Grant) authn.Evidence {
 }
 
 func (s *Service) newAccess(r *call, i issuance, result authn.Result) (t *store.AccessToken, token string, err error) {
-	t = &store.AccessToken{ID: store.NewID(), GrantID: i.grant.ID, Resource: i.api, Scope: i.scope,
+	t = &store.AccessToken{ID: store.NewID(), GrantID: i.grant.ID, Resource: i.api, Scope: i.scope, JKT: r.jkt,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(lifetime(r.client, i.api))}
 	var claims *oidc.AccessToken
 	if i.api != nil {
@@ -174,6 +174,9 @@ func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
 	secret, hash := store.NewSecret()
 	t := &store.RefreshToken{ID: store.NewID(), SecretHash: hash, GrantID: i.grant.ID, Scope: i.grant.Scope,
 		CreatedAt: r.now, ExpiresAt: i.refreshExpires, IdleAt: r.idleAt()}
+	if r.client.Public() { // others prove who they are (RFC 9449 §5)
+		t.JKT = r.jkt
+	}
 	return t, RefreshPrefix + t.ID + "." + secret
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 // refresh is the grant refresh_token (RFC 6749 §6). Confidential clients keep
-// their token; public ones get a new one each time (RFC 9700 §2.2.2).
+// their token, and so does who has a key for it; other public ones get a new one each
+// time (RFC 9700 §2.2.2).
 func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 	id, hash, ok := parse(RefreshPrefix, r.RefreshToken)
 	if !ok {
@@ -23,6 +24,9 @@ func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 	if grant.ClientID != r.client.ID {
 		return nil, errGrant
 	}
+	if old.JKT != "" && old.JKT != r.jkt {
+		return nil, oidc.Errorf(oidc.InvalidGrant, "the refresh token is bound to another key")
+	}
 	scope, refusal := narrowed(old.Scope, r.Scope)
 	if refusal != nil {
 		return nil, refusal
@@ -32,7 +36,7 @@ func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 		return nil, err
 	}
 	i := issuance{grant: grant, user: user, api: api, scope: scope, event: store.EventTokenRefresh}
-	if r.client.Public() {
+	if r.client.Public() && old.JKT == "" {
 		i.refresh, i.refreshExpires = true, old.ExpiresAt
 		i.write = func(t store.Tokens) error { return s.Store.RotateRefresh(ctx, id, r.now, retryGrace, t) }
 	} else {

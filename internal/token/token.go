@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,7 @@ type Store interface {
 	store.DeviceCodes
 	store.GrantStore
 	store.ClientTokens
+	store.Replay
 	store.Audit
 }
 
@@ -57,7 +59,9 @@ type Service struct {
 	Policy policy.Policy
 	Keys   *keys.Ring
 	Issuer string
-	Now    func() time.Time
+	// NonceKey keys the MACs of DPoP nonces.
+	NonceKey []byte
+	Now      func() time.Time
 }
 
 // Response is the token endpoint's answer (RFC 6749 §5.1).
@@ -74,6 +78,8 @@ type Response struct {
 type call struct {
 	*oidc.TokenRequest
 	client *oidc.Client
+	// jkt is the thumbprint of the key that the request proved to have; "": none.
+	jkt    string
 	origin flow.Origin
 	now    time.Time
 }
@@ -88,7 +94,7 @@ var grants = map[string]grantFunc{
 }
 
 // Serve answers a token request: client first, then what it may do, then the
-// grant. Errors are *oidc.Error for the client, anything else for the log.
+// key that it has, if it says so, then the grant. Errors are *oidc.Error for the client, anything else for the log.
 func (s *Service) Serve(ctx context.Context, req *oidc.TokenRequest, o flow.Origin) (*Response, error) {
 	c, err := s.authenticate(ctx, req.Auth, o)
 	if err != nil {
@@ -101,7 +107,11 @@ func (s *Service) Serve(ctx context.Context, req *oidc.TokenRequest, o flow.Orig
 	case !slices.Contains(c.GrantTypes, req.GrantType):
 		return nil, oidc.Errorf(oidc.UnauthorizedClient, "the client may not use this grant_type")
 	}
-	return grant(s, ctx, &call{TokenRequest: req, client: c, origin: o, now: s.Now()})
+	jkt, err := s.possession(ctx, c, req.DPoP, http.MethodPost, TokenPath)
+	if err != nil {
+		return nil, err
+	}
+	return grant(s, ctx, &call{TokenRequest: req, client: c, jkt: jkt, origin: o, now: s.Now()})
 }
 
 // authenticate returns the client that the request proves to come from

@@ -12,11 +12,12 @@ import (
 )
 
 // Userinfo returns the claims that an access token opens (OpenID Connect Core
-// §5.3). It writes nothing. Errors are *oidc.Error for the client, anything else
+// §5.3), sent with a method beside these DPoP headers. It writes nothing but that a
+// proof was used. Errors are *oidc.Error for the client, anything else
 // for the log.
-func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, error) {
+func (s *Service) Userinfo(ctx context.Context, token oidc.Presented, method string, dpop []string) (map[string]any, error) {
 	invalid := oidc.Errorf(oidc.InvalidToken, "the access token is invalid, expired or revoked")
-	id, hash, ok := parse(AccessPrefix, token)
+	id, hash, ok := parse(AccessPrefix, token.Token)
 	if !ok {
 		return nil, invalid
 	}
@@ -33,6 +34,9 @@ func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, e
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load client: %w", err)
+	}
+	if err := s.presented(ctx, c, token, dpop, method, access.JKT); err != nil {
+		return nil, err
 	}
 	if _, err := s.Policy.Allows(s.caseOf(c, nil, user, grant), grant.UserEpoch, evidence(grant)); err != nil {
 		return nil, invalid

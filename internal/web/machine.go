@@ -27,6 +27,8 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 	if refusal != nil {
 		return s.machineError(w, r, refusal)
 	}
+	req.DPoP = r.Header.Values("DPoP")
+	s.offerNonce(w, req.DPoP)
 	resp, err := s.Tokens.Serve(r.Context(), req, s.origin(r))
 	s.noteClient(r, req.Auth, err)
 	if err != nil {
@@ -120,15 +122,17 @@ func (s *server) userinfo(w http.ResponseWriter, r *http.Request) error {
 	}
 	form, err := readBearerForm(w, r)
 	if err != nil {
-		return s.bearerError(w, r, err)
+		return s.bearerError(w, r, err, false)
 	}
 	token, refusal := oidc.ParseBearer(r.Header.Values("Authorization"), form)
 	if refusal != nil {
-		return s.bearerError(w, r, refusal)
+		return s.bearerError(w, r, refusal, token.DPoP)
 	}
-	claims, err := s.Tokens.Userinfo(r.Context(), token)
+	dpop := r.Header.Values("DPoP")
+	s.offerNonce(w, dpop)
+	claims, err := s.Tokens.Userinfo(r.Context(), token, r.Method, dpop)
 	if err != nil {
-		return s.bearerError(w, r, err)
+		return s.bearerError(w, r, err, token.DPoP)
 	}
 	return writeJSON(w, http.StatusOK, claims)
 }
@@ -137,7 +141,7 @@ func (s *server) userinfo(w http.ResponseWriter, r *http.Request) error {
 // are clients, too. Nothing here is decided by a cookie.
 func forScripts(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
+	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, DPoP-Nonce")
 }
 
 // preflight says before a script asks that it may.
@@ -145,10 +149,18 @@ func (s *server) preflight(w http.ResponseWriter, _ *http.Request) error {
 	h := w.Header()
 	forScripts(h)
 	h.Set("Access-Control-Allow-Methods", "GET, POST")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP")
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// offerNonce gives a client that sends proofs the nonce for the next one (RFC 9449
+// §8.2).
+func (s *server) offerNonce(w http.ResponseWriter, dpop []string) {
+	if len(dpop) > 0 {
+		w.Header().Set("DPoP-Nonce", s.Tokens.DPoPNonce())
+	}
 }
 
 // basicChallenge asks for a client's credentials (RFC 7617 §2).
@@ -172,8 +184,9 @@ func (s *server) machineError(w http.ResponseWriter, r *http.Request, err error)
 	return writeError(w, status, refusal)
 }
 
-// bearerError answers an error of a protected resource (RFC 6750 §3).
-func (s *server) bearerError(w http.ResponseWriter, r *http.Request, err error) error {
+// bearerError answers an error of a protected resource (RFC 6750 §3), to a token of
+// the scheme DPoP in its words.
+func (s *server) bearerError(w http.ResponseWriter, r *http.Request, err error, dpop bool) error {
 	var refusal *oidc.Error
 	if !errors.As(err, &refusal) {
 		return err
@@ -182,7 +195,7 @@ func (s *server) bearerError(w http.ResponseWriter, r *http.Request, err error) 
 	if refusal.Code == oidc.InvalidToken {
 		s.guessRate.take(s.address(r))
 	}
-	w.Header().Set("WWW-Authenticate", oidc.BearerChallenge(refusal))
+	w.Header().Set("WWW-Authenticate", oidc.Challenge(refusal, dpop))
 	return writeError(w, oidc.BearerStatus(refusal), refusal)
 }
 

@@ -44,19 +44,19 @@ func (s *Store) RemoveResource(ctx context.Context, uri string, events ...store.
 // as it is there at this moment: one that gets the id later was born later.
 func (s *Store) IssueClientToken(ctx context.Context, t *store.ClientToken, events ...store.Event) error {
 	return s.updateToken(ctx,
-		must(store.ErrNotFound, `INSERT INTO client_tokens (id, secret_hash, client_id, client_born, resource_id, scope, created_at, expires_at)
-			SELECT $1, $2, c.id, c.born, r.id, $5, $6, $7 FROM clients c, resources r WHERE c.id = $3 AND r.id = $4`,
-			t.ID, t.SecretHash, t.ClientID, t.Resource.ID, asJSON(t.Scope), ms(t.CreatedAt), ms(t.ExpiresAt)),
+		must(store.ErrNotFound, `INSERT INTO client_tokens (id, secret_hash, client_id, client_born, resource_id, scope, created_at, expires_at, jkt)
+			SELECT $1, $2, c.id, c.born, r.id, $5, $6, $7, $8 FROM clients c, resources r WHERE c.id = $3 AND r.id = $4`,
+			t.ID, t.SecretHash, t.ClientID, t.Resource.ID, asJSON(t.Scope), ms(t.CreatedAt), ms(t.ExpiresAt), t.JKT),
 		record(events))
 }
 
 // ClientToken implements store.ClientTokens.
 func (s *Store) ClientToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*store.ClientToken, *oidc.Client, error) {
 	t, c := &store.ClientToken{Resource: &oidc.Resource{}}, &oidc.Client{}
-	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.client_id, r.body, t.scope, t.created_at, t.expires_at, c.body
+	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.client_id, r.body, t.scope, t.jkt, t.created_at, t.expires_at, c.body
 		FROM client_tokens t JOIN clients c ON c.id = t.client_id AND c.born = t.client_born JOIN resources r ON r.id = t.resource_id
 		WHERE t.id = $1 AND t.secret_hash = $2 AND t.expires_at > $3`,
-		[]any{id, secretHash, ms(now)}, &t.ID, &t.SecretHash, &t.ClientID, fromJSON{t.Resource}, fromJSON{&t.Scope},
+		[]any{id, secretHash, ms(now)}, &t.ID, &t.SecretHash, &t.ClientID, fromJSON{t.Resource}, fromJSON{&t.Scope}, &t.JKT,
 		at{&t.CreatedAt}, at{&t.ExpiresAt}, clientText{&s.decoded, c})
 	if err != nil {
 		return nil, nil, err

@@ -11,19 +11,19 @@ func createCode(c *store.Code) step {
 	if c == nil {
 		return nil
 	}
-	return exec(`INSERT INTO codes (id, secret_hash, grant_id, client_id, redirect_uri, redirect_sent, code_challenge, created_at, expires_at, used_at, needed_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $9)`,
-		c.ID, c.SecretHash, c.GrantID, c.ClientID, c.RedirectURI, bit(c.RedirectSent), c.CodeChallenge, ms(c.CreatedAt), ms(c.ExpiresAt))
+	return exec(`INSERT INTO codes (id, secret_hash, grant_id, client_id, redirect_uri, redirect_sent, code_challenge, created_at, expires_at, used_at, needed_until, jkt)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $9, $10)`,
+		c.ID, c.SecretHash, c.GrantID, c.ClientID, c.RedirectURI, bit(c.RedirectSent), c.CodeChallenge, ms(c.CreatedAt), ms(c.ExpiresAt), c.JKT)
 }
 
 // Code implements store.Codes.
 func (s *Store) Code(ctx context.Context, id string, secretHash []byte) (*store.Code, *store.Grant, *store.User, error) {
 	c, of := &store.Code{}, &granted{}
-	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, t.client_id, t.redirect_uri, t.redirect_sent, t.code_challenge,
+	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, t.client_id, t.redirect_uri, t.redirect_sent, t.code_challenge, t.jkt,
 			t.created_at, t.expires_at, `+grantColumns+`
 		FROM codes t JOIN grants g ON g.id = t.grant_id JOIN users u ON u.id = g.user_id WHERE t.id = $1 AND t.secret_hash = $2`,
 		[]any{id, secretHash}, append([]any{&c.ID, &c.SecretHash, &c.GrantID, &c.ClientID, &c.RedirectURI, &c.RedirectSent,
-			&c.CodeChallenge, at{&c.CreatedAt}, at{&c.ExpiresAt}}, of.fields()...)...)
+			&c.CodeChallenge, &c.JKT, at{&c.CreatedAt}, at{&c.ExpiresAt}}, of.fields()...)...)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -47,13 +47,13 @@ func createTokens(t store.Tokens) step {
 	if a.Resource != nil {
 		resource = a.Resource.ID
 	}
-	steps := []step{exec(`INSERT INTO access_tokens (id, secret_hash, grant_id, resource_id, scope, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		a.ID, a.SecretHash, a.GrantID, resource, asJSON(a.Scope), ms(a.CreatedAt), ms(a.ExpiresAt))}
+	steps := []step{exec(`INSERT INTO access_tokens (id, secret_hash, grant_id, resource_id, scope, created_at, expires_at, jkt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		a.ID, a.SecretHash, a.GrantID, resource, asJSON(a.Scope), ms(a.CreatedAt), ms(a.ExpiresAt), a.JKT)}
 	if r := t.Refresh; r != nil {
 		until := max(ms(a.ExpiresAt), ms(r.ExpiresAt))
-		steps = append(steps, exec(`INSERT INTO refresh_tokens (id, secret_hash, grant_id, scope, created_at, expires_at, used_at, successor, retried, needed_until, idle_at)
-			VALUES ($1, $2, $3, $4, $5, $6, 0, '', 0, $7, $8)`,
-			r.ID, r.SecretHash, r.GrantID, asJSON(r.Scope), ms(r.CreatedAt), ms(r.ExpiresAt), until, ms(r.IdleAt)))
+		steps = append(steps, exec(`INSERT INTO refresh_tokens (id, secret_hash, grant_id, scope, created_at, expires_at, used_at, successor, retried, needed_until, idle_at, jkt)
+			VALUES ($1, $2, $3, $4, $5, $6, 0, '', 0, $7, $8, $9)`,
+			r.ID, r.SecretHash, r.GrantID, asJSON(r.Scope), ms(r.CreatedAt), ms(r.ExpiresAt), until, ms(r.IdleAt), r.JKT))
 	}
 	return all(append(steps, record(t.Events))...)
 }
@@ -61,10 +61,10 @@ func createTokens(t store.Tokens) step {
 // AccessToken implements store.GrantStore.
 func (s *Store) AccessToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*store.AccessToken, *store.Grant, *store.User, error) {
 	a, of := &store.AccessToken{}, &granted{}
-	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, r.body, t.scope, t.created_at, t.expires_at, `+grantColumns+`
+	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, r.body, t.scope, t.jkt, t.created_at, t.expires_at, `+grantColumns+`
 		FROM access_tokens t LEFT JOIN resources r ON r.id = t.resource_id JOIN grants g ON g.id = t.grant_id`+ofGrant+`
 		WHERE t.id = $1 AND t.secret_hash = $3 AND t.expires_at > $2 AND (t.resource_id = '' OR r.id IS NOT NULL) AND`+live,
-		[]any{id, ms(now), secretHash}, append([]any{&a.ID, &a.SecretHash, &a.GrantID, fromJSON{&a.Resource}, fromJSON{&a.Scope},
+		[]any{id, ms(now), secretHash}, append([]any{&a.ID, &a.SecretHash, &a.GrantID, fromJSON{&a.Resource}, fromJSON{&a.Scope}, &a.JKT,
 			at{&a.CreatedAt}, at{&a.ExpiresAt}}, of.fields()...)...)
 	if err != nil {
 		return nil, nil, nil, err
@@ -76,10 +76,10 @@ func (s *Store) AccessToken(ctx context.Context, id string, secretHash []byte, n
 // RefreshToken implements store.GrantStore.
 func (s *Store) RefreshToken(ctx context.Context, id string, secretHash []byte, now time.Time) (*store.RefreshToken, *store.Grant, *store.User, error) {
 	r, of := &store.RefreshToken{}, &granted{}
-	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, t.scope, t.created_at, t.expires_at, t.idle_at, t.used_at, t.successor, t.retried, `+grantColumns+`
+	err := s.row(ctx, `SELECT t.id, t.secret_hash, t.grant_id, t.scope, t.jkt, t.created_at, t.expires_at, t.idle_at, t.used_at, t.successor, t.retried, `+grantColumns+`
 		FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id`+ofGrant+`
 		WHERE t.id = $1 AND t.secret_hash = $3 AND t.expires_at > $2 AND (t.used_at <> 0 OR t.idle_at = 0 OR t.idle_at > $2) AND`+live,
-		[]any{id, ms(now), secretHash}, append([]any{&r.ID, &r.SecretHash, &r.GrantID, fromJSON{&r.Scope},
+		[]any{id, ms(now), secretHash}, append([]any{&r.ID, &r.SecretHash, &r.GrantID, fromJSON{&r.Scope}, &r.JKT,
 			at{&r.CreatedAt}, at{&r.ExpiresAt}, at{&r.IdleAt}, at{&r.UsedAt}, &r.Successor, &r.Retried}, of.fields()...)...)
 	if err != nil {
 		return nil, nil, nil, err

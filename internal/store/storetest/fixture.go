@@ -82,7 +82,7 @@ func (w *world) finish(v visit, offline bool) store.Finish {
 	}
 	c := &store.Code{
 		ID: store.NewID(), SecretHash: hash, GrantID: g.ID, ClientID: "shop", RedirectURI: "https://shop.example/cb", RedirectSent: true,
-		CodeChallenge: "challenge", CreatedAt: w.now, ExpiresAt: w.now.Add(time.Minute),
+		CodeChallenge: "challenge", JKT: "code's", CreatedAt: w.now, ExpiresAt: w.now.Add(time.Minute),
 	}
 	return store.Finish{
 		InteractionID: v.interaction.ID, InteractionVersion: v.interaction.Version, SessionVersion: v.session.Version,
@@ -103,8 +103,8 @@ func (w *world) tokens(grantID string) store.Tokens {
 	_, access := store.NewSecret()
 	_, refresh := store.NewSecret()
 	return store.Tokens{
-		Access:  &store.AccessToken{ID: store.NewID(), SecretHash: access, GrantID: grantID, Scope: []string{"openid"}, CreatedAt: w.now, ExpiresAt: w.now.Add(10 * time.Minute)},
-		Refresh: &store.RefreshToken{ID: store.NewID(), SecretHash: refresh, GrantID: grantID, Scope: []string{"openid"}, CreatedAt: w.now, ExpiresAt: w.now.Add(24 * time.Hour)},
+		Access:  &store.AccessToken{ID: store.NewID(), SecretHash: access, GrantID: grantID, Scope: []string{"openid"}, JKT: "access's", CreatedAt: w.now, ExpiresAt: w.now.Add(10 * time.Minute)},
+		Refresh: &store.RefreshToken{ID: store.NewID(), SecretHash: refresh, GrantID: grantID, Scope: []string{"openid"}, JKT: "refresh's", CreatedAt: w.now, ExpiresAt: w.now.Add(24 * time.Hour)},
 	}
 }
 

@@ -19,7 +19,7 @@ func (w *world) resource(uri string) *oidc.Resource {
 // clientToken of a client for an API, ready to be written.
 func (w *world) clientToken(client string, r *oidc.Resource) *store.ClientToken {
 	_, hash := store.NewSecret()
-	return &store.ClientToken{ID: store.NewID(), SecretHash: hash, ClientID: client, Resource: r, Scope: []string{"read"},
+	return &store.ClientToken{ID: store.NewID(), SecretHash: hash, ClientID: client, Resource: r, Scope: []string{"read"}, JKT: "machine's",
 		CreatedAt: w.now, ExpiresAt: w.now.Add(10 * time.Minute)}
 }
 
