@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 // Callback checks the server's answer to Login and says who signed in. It writes
@@ -58,7 +60,7 @@ func (m metadata) checkResponse(params url.Values) (code string, err error) {
 		}
 	}
 	if iss, there := params["iss"]; there && iss[0] != m.issuer {
-		return "", refuse("iss", "the answer comes from %q", clip(iss[0]))
+		return "", refuse("iss", "the answer comes from %q", issuer.Clip(iss[0]))
 	} else if !there && m.responseIss {
 		return "", refuse("iss", "it is missing from the answer, but the server announces it")
 	}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 // How the client authenticates at the token endpoint (OpenID Connect Core §9).
@@ -24,7 +24,6 @@ const (
 	shortestCookieKey = 32 // bytes
 	defaultLeeway     = 30 * time.Second
 	longestLeeway     = 60 * time.Second
-	defaultTimeout    = 10 * time.Second
 )
 
 // Config describes a client as it is registered with the server. Issuer,
@@ -95,11 +94,11 @@ func (c Config) GoString() string { return c.String() }
 // meant to live as long as the program.
 type Client struct {
 	config   Config
-	http     *http.Client
+	server   *issuer.Client
 	secure   bool // cookies are Secure
 	cookies  string
-	metadata *cache[metadata]
-	keys     *cache[keySet]
+	metadata *issuer.Cache[metadata]
+	keys     *issuer.Keys
 }
 
 func (c *Client) String() string   { return c.config.String() }
@@ -122,11 +121,14 @@ func New(ctx context.Context, config Config) (*Client, error) {
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("rp: %w", err)
 	}
-	c := &Client{config: config, http: guarded(config.HTTPClient)}
+	c := &Client{config: config, server: issuer.NewClient(config.HTTPClient, "sallyport-rp")}
 	c.secure = strings.HasPrefix(config.RedirectURL, "https:")
 	c.cookies = cookiePrefix(c.secure, config.Issuer, config.ClientID)
-	c.metadata = &cache[metadata]{now: config.Now, fetch: c.fetchMetadata}
-	c.keys = &cache[keySet]{now: config.Now, fetch: c.fetchKeys}
+	c.metadata = issuer.NewCache(config.Now, c.fetchMetadata)
+	c.keys = issuer.NewKeys(config.Now, c.server, func(ctx context.Context) (string, error) {
+		m, err := c.metadata.Get(ctx)
+		return m.jwksURI, err
+	})
 	return c, nil
 }
 
@@ -157,13 +159,13 @@ func (c Config) withDefaults() Config {
 }
 
 func (c Config) check() error {
-	if err := checkURL(c.Issuer, c.InsecureAllowHTTP); err != nil {
+	if err := issuer.CheckURL(c.Issuer, c.InsecureAllowHTTP); err != nil {
 		return fmt.Errorf("Config.Issuer: %w", err)
 	}
 	if strings.Contains(c.Issuer, "?") {
 		return errors.New("Config.Issuer: an issuer has no query")
 	}
-	if err := checkURL(c.RedirectURL, c.InsecureAllowHTTP); err != nil {
+	if err := issuer.CheckURL(c.RedirectURL, c.InsecureAllowHTTP); err != nil {
 		return fmt.Errorf("Config.RedirectURL: %w", err)
 	}
 	if c.ClientID == "" {
@@ -176,7 +178,7 @@ func (c Config) check() error {
 		return fmt.Errorf("Config.CookieKey: %w", err)
 	}
 	for _, s := range c.Scopes {
-		if s == "" || strings.ContainsFunc(s, notScope) {
+		if s == "" || strings.ContainsFunc(s, issuer.NotScope) {
 			return fmt.Errorf("Config.Scopes: %q is no scope", s)
 		}
 	}
@@ -214,37 +216,3 @@ func checkCookieKey(key []byte) error {
 	}
 	return nil
 }
-
-// checkURL accepts absolute https URLs, and http where the host is this one.
-func checkURL(text string, allowHTTP bool) error {
-	if text == "" {
-		return errors.New("it is empty")
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return errors.New("it is no URL")
-	}
-	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Hostname() == "" {
-		return fmt.Errorf("%q is no absolute https URL", u.Redacted())
-	}
-	if u.User != nil || strings.Contains(text, "#") {
-		return fmt.Errorf("%q has a user or a fragment", u.Redacted())
-	}
-	if u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()) {
-		return fmt.Errorf("%q is plain http on another host; use https, or set InsecureAllowHTTP", text)
-	}
-	return nil
-}
-
-func isLoopback(host string) bool {
-	if ip := net.ParseIP(host); ip != nil {
-		return ip.IsLoopback()
-	}
-	host = strings.ToLower(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
-}
-
-func notVisible(r rune) bool { return r <= ' ' || r > '~' }
-
-// notScope reports what no scope contains (RFC 6749 §3.3).
-func notScope(r rune) bool { return notVisible(r) || r == '"' || r == '\\' }

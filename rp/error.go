@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 // ErrNotNavigation is Login's error for requests that no person made by going to
@@ -61,10 +63,10 @@ func (e *ResponseError) Error() string {
 }
 
 func newResponseError(code, description string, token bool) *ResponseError {
-	if code == "" || len(code) > 64 || strings.ContainsFunc(code, notVisible) {
+	if code == "" || len(code) > 64 || strings.ContainsFunc(code, issuer.NotVisible) {
 		code = "malformed_error"
 	}
-	return &ResponseError{Code: code, Description: clip(description), TokenRequest: token}
+	return &ResponseError{Code: code, Description: issuer.Clip(description), TokenRequest: token}
 }
 
 // A CheckError says that something the server sent failed a check, so that it
@@ -96,7 +98,7 @@ func (e *UnmetError) Error() string {
 	for _, claim := range e.Claims {
 		switch claim {
 		case "acr":
-			parts = append(parts, fmt.Sprintf("acr is %q, not one of %q", clip(e.ACR), e.Required.ACR))
+			parts = append(parts, fmt.Sprintf("acr is %q, not one of %q", issuer.Clip(e.ACR), e.Required.ACR))
 		case "amr":
 			parts = append(parts, fmt.Sprintf("amr is %q, without all of %q", e.AMR, e.Required.AMR))
 		case "auth_time":
@@ -198,14 +200,3 @@ var reasons = map[string]string{
 // Reason is an English sentence about an error of Login or Callback that can be
 // shown to anyone: it contains nothing that came with a request. "" for nil.
 func Reason(err error) string { return reasons[ReasonCode(err)] }
-
-// clip makes foreign text fit for an error: printable ASCII, at most 256 bytes.
-func clip(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
-	return s[:min(len(s), 256)]
-}

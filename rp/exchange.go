@@ -9,7 +9,11 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
+
+const longestAnswer = 128 << 10 // bytes of a token response or userinfo
 
 // tokens is a token response.
 type tokens struct {
@@ -27,14 +31,14 @@ func (c *Client) exchange(ctx context.Context, m metadata, code, verifier string
 	if err != nil {
 		return tokens{}, &UnavailableError{Doing: "redeeming the code", Err: err}
 	}
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		return tokens{}, tokenError(a)
 	}
-	return parseTokens(a.body, c.config.Now())
+	return parseTokens(a.Body, c.config.Now())
 }
 
 // postForm sends a form that the client authenticates (RFC 6749 §2.3.1).
-func (c *Client) postForm(ctx context.Context, endpoint string, form url.Values) (answer, error) {
+func (c *Client) postForm(ctx context.Context, endpoint string, form url.Values) (issuer.Answer, error) {
 	if c.config.AuthMethod != AuthBasic {
 		form.Set("client_id", c.config.ClientID)
 	}
@@ -43,41 +47,41 @@ func (c *Client) postForm(ctx context.Context, endpoint string, form url.Values)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return answer{}, err
+		return issuer.Answer{}, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if c.config.AuthMethod == AuthBasic {
 		req.SetBasicAuth(url.QueryEscape(c.config.ClientID), url.QueryEscape(c.config.ClientSecret))
 	}
-	return c.do(req, longestAnswer)
+	return c.server.Do(req, longestAnswer)
 }
 
 // tokenError is the error that an answer of the token endpoint stands for
 // (RFC 6749 §5.2).
-func tokenError(a answer) error {
-	object, err := parseObject(a.body)
-	r := reader{claims: object}
-	code, description := r.text("error"), r.text("error_description")
-	if err != nil || r.err != nil || code == "" {
-		return &UnavailableError{Doing: "redeeming the code", Err: fmt.Errorf("the token endpoint answered with status %d", a.status)}
+func tokenError(a issuer.Answer) error {
+	object, err := issuer.ParseObject(a.Body)
+	r := issuer.Reader{Object: object}
+	code, description := r.Text("error"), r.Text("error_description")
+	if err != nil || r.Err != nil || code == "" {
+		return &UnavailableError{Doing: "redeeming the code", Err: fmt.Errorf("the token endpoint answered with status %d", a.Status)}
 	}
 	return newResponseError(code, description, true)
 }
 
 // parseTokens reads a successful token response (OpenID Connect Core §3.1.3.3).
 func parseTokens(data []byte, now time.Time) (tokens, error) {
-	object, err := parseObject(data)
+	object, err := issuer.ParseObject(data)
 	if err != nil {
 		return tokens{}, refuse("token response", "%v", err)
 	}
-	r := reader{claims: object}
-	t := &oauth2.Token{AccessToken: r.text("access_token"), TokenType: r.text("token_type"), RefreshToken: r.text("refresh_token")}
-	idToken, scope := r.text("id_token"), r.text("scope")
-	r.decode("expires_in", &t.ExpiresIn)
-	if r.err != nil {
-		return tokens{}, refuse("token response", "%v", r.err)
+	r := issuer.Reader{Object: object}
+	t := &oauth2.Token{AccessToken: r.Text("access_token"), TokenType: r.Text("token_type"), RefreshToken: r.Text("refresh_token")}
+	idToken, scope := r.Text("id_token"), r.Text("scope")
+	r.Decode("expires_in", &t.ExpiresIn)
+	if r.Err != nil {
+		return tokens{}, refuse("token response", "%v", r.Err)
 	}
-	if t.AccessToken == "" || strings.ContainsFunc(t.AccessToken, notVisible) {
+	if t.AccessToken == "" || strings.ContainsFunc(t.AccessToken, issuer.NotVisible) {
 		return tokens{}, refuse("access_token", "it is missing or malformed")
 	}
 	if !strings.EqualFold(t.TokenType, "Bearer") {

@@ -1,11 +1,14 @@
 package rp
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 func fuzzClient(t testing.TB) *Client {
@@ -75,31 +78,18 @@ func FuzzLocalPath(f *testing.F) {
 }
 
 func FuzzParseMetadata(f *testing.F) {
-	const issuer = "https://id.example.com"
+	const id = "https://id.example.com"
 	f.Add([]byte(`{"issuer":"https://id.example.com","authorization_endpoint":"https://id.example.com/a","token_endpoint":"https://id.example.com/t","jwks_uri":"https://id.example.com/k"}`))
 	f.Add([]byte(`{"issuer":"https://id.example.com","issuer":"https://evil.example"}`))
 	f.Add([]byte(`{"Issuer":"https://id.example.com"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := parseMetadata(data, issuer, false)
+		m, err := parseMetadata(data, id, false)
 		if err != nil {
 			return
 		}
 		for _, url := range []string{m.authorizationEndpoint, m.tokenEndpoint, m.jwksURI} {
-			if m.issuer != issuer || !strings.HasPrefix(strings.ToLower(url), "https://") {
+			if m.issuer != id || !strings.HasPrefix(strings.ToLower(url), "https://") {
 				t.Errorf("got %+v", m)
-			}
-		}
-	})
-}
-
-func FuzzParseKeys(f *testing.F) {
-	f.Add([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
-	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"},{"kty":"AKP"}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, _ := parseKeys(data)
-		for _, k := range keys {
-			if _, secret := k.public.([]byte); secret || len(k.algs) == 0 {
-				t.Errorf("got key %+v", k)
 			}
 		}
 	})
@@ -110,8 +100,8 @@ func FuzzParseHeader(f *testing.F) {
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Fuzz(func(t *testing.T, token string) {
 		h, err := parseHeader(token)
-		if err == nil && h.alg != jose.ES256 && h.alg != jose.RS256 && h.alg != jose.PS256 && h.alg != jose.EdDSA {
-			t.Errorf("accepted alg %q", h.alg)
+		if err == nil && !slices.Contains(issuer.SigningAlgorithms, h.Algorithm) {
+			t.Errorf("accepted alg %q", h.Algorithm)
 		}
 	})
 }
@@ -124,19 +114,19 @@ func FuzzCheckClaims(f *testing.F) {
 	f.Add([]byte(strings.Replace(good, `"sub"`, `"nonce":"x","sub"`, 1)))
 	f.Add([]byte(strings.Replace(good, `1000000300`, `1e99`, 1)))
 	want := expected{
-		issuer: "https://id.example.com", clientID: "shop", nonce: "n", alg: jose.ES256,
+		issuerID: "https://id.example.com", clientID: "shop", nonce: "n", alg: jose.ES256,
 		accessToken: "token", now: time.Unix(1e9, 0), leeway: time.Minute,
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		claims, err := parseObject(data)
+		object, err := issuer.ParseObject(data)
 		if err != nil {
 			return
 		}
-		id, err := want.check(claims)
+		id, err := want.check(Claims(object))
 		if err != nil {
 			return
 		}
-		if id.Issuer != want.issuer || id.Subject == "" || string(claims["nonce"]) == "" || string(claims["exp"]) == "" {
+		if id.Issuer != want.issuerID || id.Subject == "" || string(object["nonce"]) == "" || string(object["exp"]) == "" {
 			t.Errorf("accepted %s", data)
 		}
 		if MFA.checkMet(id, want.now, want.leeway) == nil && (id.ACR == "" || len(id.AMR) == 0) {

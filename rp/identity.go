@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 // An Identity is who signed in, and how. Issuer and Subject together are the
@@ -50,17 +52,17 @@ func (id Identity) GoString() string { return id.String() }
 // fill copies what claims tell about the user and the identity does not know
 // yet. A claim of the wrong type is an error.
 func (id *Identity) fill(claims Claims) error {
-	r := reader{claims: claims}
+	r := issuer.Reader{Object: issuer.Object(claims)}
 	if id.Email == "" { // the two belong together
-		id.Email, id.EmailVerified = r.text("email"), r.flag("email_verified")
+		id.Email, id.EmailVerified = r.Text("email"), r.Flag("email_verified")
 	}
 	fields := map[string]*string{
 		"name": &id.Name, "preferred_username": &id.PreferredUsername, "locale": &id.Locale,
 	}
 	for name, field := range fields {
 		if *field == "" {
-			*field = r.text(name)
+			*field = r.Text(name)
 		}
 	}
-	return r.err
+	return r.Err
 }

@@ -2,20 +2,20 @@ package rp
 
 import (
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-)
 
-// signingAlgs are the algorithms that may sign ID tokens. A key allows those of
-// them that fit its type.
-var signingAlgs = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+	"github.com/sallyport-id/sallyport/internal/issuer"
+)
 
 const longestSubject = 255 // bytes (OpenID Connect Core §2)
 
@@ -26,97 +26,84 @@ func (c *Client) verifyIDToken(ctx context.Context, token, nonce, accessToken st
 	if err != nil {
 		return nil, err
 	}
-	k, err := c.verificationKey(ctx, h.keyID, h.alg)
+	public, err := c.verificationKey(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{h.alg})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{h.Algorithm})
 	if err != nil {
 		return nil, refuse("id_token", "it is malformed")
 	}
-	payload, err := jws.Verify(k.public)
+	payload, err := jws.Verify(public)
 	if err != nil {
 		return nil, refuse("signature", "it does not verify")
 	}
-	claims, err := parseObject(payload)
+	claims, err := issuer.ParseObject(payload)
 	if err != nil {
 		return nil, refuse("id_token", "%v", err)
 	}
 	want := expected{
-		issuer: c.config.Issuer, clientID: c.config.ClientID, nonce: nonce,
-		alg: h.alg, accessToken: accessToken, now: c.config.Now(), leeway: c.config.Leeway,
+		issuerID: c.config.Issuer, clientID: c.config.ClientID, nonce: nonce,
+		alg: h.Algorithm, accessToken: accessToken, now: c.config.Now(), leeway: c.config.Leeway,
 	}
-	return want.check(claims)
+	return want.check(Claims(claims))
 }
 
-// header is the protected header of a signed token.
-type header struct {
-	alg   jose.SignatureAlgorithm
-	keyID string
-}
-
-// parseHeader reads the header of an ID token. Nothing in it is used but to choose
-// among the server's keys (RFC 8725 §3.1, §3.5, §3.11).
-func parseHeader(token string) (header, error) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return header{}, refuse("id_token", "it is no signed token")
-	}
-	text, err := base64.RawURLEncoding.Strict().DecodeString(parts[0])
-	if err != nil {
-		return header{}, refuse("id_token", "its header is malformed")
-	}
-	object, err := parseObject(text)
-	if err != nil {
-		return header{}, refuse("id_token", "its header is malformed: %v", err)
-	}
-	r := reader{claims: object}
-	h := header{jose.SignatureAlgorithm(r.text("alg")), r.text("kid")}
-	typ := r.text("typ")
-	if r.err != nil {
-		return header{}, refuse("id_token", "its header is malformed: %v", r.err)
-	}
-	if !slices.Contains(signingAlgs, h.alg) {
-		return header{}, refuse("alg", "%q is not accepted", clip(string(h.alg)))
-	}
-	if typ != "" && !strings.EqualFold(typ, "JWT") {
-		return header{}, refuse("typ", "%q is no ID token", clip(typ))
-	}
-	for _, name := range []string{"crit", "b64"} {
-		if _, there := object[name]; there {
-			return header{}, refuse(name, "extensions are not understood")
-		}
+// parseHeader reads the header of an ID token.
+func parseHeader(token string) (issuer.Header, error) {
+	h, err := issuer.ParseHeader(token)
+	switch {
+	case err != nil:
+		return h, refuse("id_token", "%v", err)
+	case !slices.Contains(issuer.SigningAlgorithms, h.Algorithm):
+		return h, refuse("alg", "%q is not accepted", issuer.Clip(string(h.Algorithm)))
+	case h.Type != "" && !strings.EqualFold(h.Type, "JWT"):
+		return h, refuse("typ", "%q is no ID token", issuer.Clip(h.Type))
+	case h.Extension != "":
+		return h, refuse(h.Extension, "extensions are not understood")
 	}
 	return h, nil
 }
 
+// verificationKey is the key that the header names.
+func (c *Client) verificationKey(ctx context.Context, h issuer.Header) (crypto.PublicKey, error) {
+	public, err := c.keys.Find(ctx, h.KeyID, h.Algorithm)
+	switch {
+	case errors.Is(err, issuer.ErrNoKey):
+		return nil, &CheckError{What: "kid", Problem: err.Error()}
+	case err != nil:
+		return nil, &UnavailableError{Doing: "fetching the server's keys", Err: err}
+	}
+	return public, nil
+}
+
 // expected is what the claims of an ID token are compared with.
 type expected struct {
-	issuer, clientID, nonce string
-	alg                     jose.SignatureAlgorithm
-	accessToken             string
-	now                     time.Time
-	leeway                  time.Duration
+	issuerID, clientID, nonce string
+	alg                       jose.SignatureAlgorithm
+	accessToken               string
+	now                       time.Time
+	leeway                    time.Duration
 }
 
 // check checks the claims of a token whose signature is good.
 func (want expected) check(claims Claims) (*Identity, error) {
-	r := reader{claims: claims}
+	r := issuer.Reader{Object: issuer.Object(claims)}
 	id := &Identity{
-		Issuer: r.text("iss"), Subject: r.text("sub"),
-		ACR: r.text("acr"), AMR: r.texts("amr"), AuthTime: r.instant("auth_time"),
+		Issuer: r.Text("iss"), Subject: r.Text("sub"),
+		ACR: r.Text("acr"), AMR: r.Texts("amr"), AuthTime: r.Instant("auth_time"),
 		Claims: claims,
 	}
-	audience, party := r.oneOrMore("aud"), r.text("azp")
-	expiry, issued, notBefore := r.instant("exp"), r.instant("iat"), r.instant("nbf")
-	nonce, atHash := r.text("nonce"), r.text("at_hash")
-	if r.err != nil {
-		return nil, refuse("id_token", "%v", r.err)
+	audience, party := r.OneOrMore("aud"), r.Text("azp")
+	expiry, issued, notBefore := r.Instant("exp"), r.Instant("iat"), r.Instant("nbf")
+	nonce, atHash := r.Text("nonce"), r.Text("at_hash")
+	if r.Err != nil {
+		return nil, refuse("id_token", "%v", r.Err)
 	}
 	late, early := want.now.Add(-want.leeway), want.now.Add(want.leeway)
 	switch {
-	case id.Issuer != want.issuer:
-		return nil, refuse("iss", "the token comes from %q", clip(id.Issuer))
+	case id.Issuer != want.issuerID:
+		return nil, refuse("iss", "the token comes from %q", issuer.Clip(id.Issuer))
 	case id.Subject == "" || len(id.Subject) > longestSubject:
 		return nil, refuse("sub", "it is missing or too long")
 	case len(audience) != 1 || audience[0] != want.clientID:

@@ -113,7 +113,7 @@ func isNavigation(h http.Header) bool {
 }
 
 func (c *Client) serverMetadata(ctx context.Context) (metadata, error) {
-	m, err := c.metadata.get(ctx)
+	m, err := c.metadata.Get(ctx)
 	if err != nil {
 		return metadata{}, &UnavailableError{Doing: "fetching the server's metadata", Err: err}
 	}

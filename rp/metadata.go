@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 // metadata is what the client uses of the server's metadata (OpenID Connect
@@ -23,39 +25,39 @@ type metadata struct {
 // Discovery §4).
 func (c *Client) fetchMetadata(ctx context.Context, etag string) (metadata, string, error) {
 	url := strings.TrimSuffix(c.config.Issuer, "/") + "/.well-known/openid-configuration"
-	a, err := c.get(ctx, url, etag)
+	a, err := c.server.Get(ctx, url, etag)
 	if err != nil {
 		return metadata{}, "", err
 	}
-	m, err := parseMetadata(a.body, c.config.Issuer, c.config.InsecureAllowHTTP)
+	m, err := parseMetadata(a.Body, c.config.Issuer, c.config.InsecureAllowHTTP)
 	if err != nil {
 		return metadata{}, "", fmt.Errorf("metadata of %s: %w", c.config.Issuer, err)
 	}
-	return m, a.header.Get("ETag"), nil
+	return m, a.Header.Get("ETag"), nil
 }
 
 // parseMetadata reads metadata, which must be that of the issuer, and whose
 // endpoints must be as safe as the issuer is (OpenID Connect Discovery §4.3).
-func parseMetadata(data []byte, issuer string, allowHTTP bool) (metadata, error) {
-	object, err := parseObject(data)
+func parseMetadata(data []byte, want string, allowHTTP bool) (metadata, error) {
+	object, err := issuer.ParseObject(data)
 	if err != nil {
 		return metadata{}, err
 	}
-	r := reader{claims: object}
+	r := issuer.Reader{Object: object}
 	m := metadata{
-		issuer:                r.text("issuer"),
-		authorizationEndpoint: r.text("authorization_endpoint"),
-		tokenEndpoint:         r.text("token_endpoint"),
-		jwksURI:               r.text("jwks_uri"),
-		userinfoEndpoint:      r.text("userinfo_endpoint"),
-		claimsParameter:       r.flag("claims_parameter_supported"),
-		responseIss:           r.flag("authorization_response_iss_parameter_supported"),
+		issuer:                r.Text("issuer"),
+		authorizationEndpoint: r.Text("authorization_endpoint"),
+		tokenEndpoint:         r.Text("token_endpoint"),
+		jwksURI:               r.Text("jwks_uri"),
+		userinfoEndpoint:      r.Text("userinfo_endpoint"),
+		claimsParameter:       r.Flag("claims_parameter_supported"),
+		responseIss:           r.Flag("authorization_response_iss_parameter_supported"),
 	}
-	if r.err != nil {
-		return metadata{}, r.err
+	if r.Err != nil {
+		return metadata{}, r.Err
 	}
-	if m.issuer != issuer {
-		return metadata{}, fmt.Errorf("the issuer is %q, not %q", clip(m.issuer), issuer)
+	if m.issuer != want {
+		return metadata{}, fmt.Errorf("the issuer is %q, not %q", issuer.Clip(m.issuer), want)
 	}
 	return m, m.checkEndpoints(allowHTTP)
 }
@@ -71,11 +73,8 @@ func (m metadata) checkEndpoints(allowHTTP bool) error {
 		if e.url == "" && e.name == "userinfo_endpoint" {
 			continue
 		}
-		if err := checkURL(e.url, allowHTTP); err != nil {
+		if err := issuer.CheckEndpoint(m.issuer, e.url, allowHTTP); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
-		}
-		if strings.HasPrefix(m.issuer, "https:") && !strings.HasPrefix(e.url, "https:") {
-			return fmt.Errorf("%s is not https, as the issuer is", e.name)
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ func TestParseMetadata(t *testing.T) {
 		{`"issuer"`, `"issuer":"https://evil.example","issuer"`, "a member occurs twice"},
 		{`"token_endpoint"`, `"other"`, "token_endpoint: it is empty"},
 		{`"https://id.example.com/t"`, `"http://id.example.com/t"`, "token_endpoint: "},
-		{`"https://id.example.com/t"`, `"http://127.0.0.1/t"`, "token_endpoint is not https"},
+		{`"https://id.example.com/t"`, `"http://127.0.0.1/t"`, "token_endpoint: it is not https"},
 		{`"https://id.example.com/t"`, `"/t"`, "token_endpoint: "},
 		{`"https://id.example.com/t"`, `["https://id.example.com/t"]`, "token_endpoint is no"},
 		{`"https://id.example.com/a"`, `"javascript:alert(1)"`, "authorization_endpoint: "},

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 // Names of authentication contexts, values of the acr claim.
@@ -51,7 +53,7 @@ type Requirement struct {
 // check says what is wrong with the requirement itself.
 func (q Requirement) check() error {
 	for _, name := range slices.Concat(q.ACR, q.AMR) {
-		if name == "" || strings.ContainsFunc(name, notVisible) {
+		if name == "" || strings.ContainsFunc(name, issuer.NotVisible) {
 			return fmt.Errorf("%q is no acr or amr value: it must be visible ASCII without spaces", name)
 		}
 	}

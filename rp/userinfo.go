@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 // UserInfo asks the server for claims about the user whose access token it is,
@@ -26,24 +28,24 @@ func (c *Client) UserInfo(ctx context.Context, id *Identity) (Claims, error) {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+id.Token.AccessToken)
-	a, err := c.do(req, longestAnswer)
-	if err == nil && (a.status != http.StatusOK || !isJSON(a.header.Get("Content-Type"))) {
-		err = fmt.Errorf("the answer has status %d and type %q", a.status, clip(a.header.Get("Content-Type")))
+	a, err := c.server.Do(req, longestAnswer)
+	if err == nil && (a.Status != http.StatusOK || !a.IsJSON()) {
+		err = fmt.Errorf("the answer has status %d and type %q", a.Status, issuer.Clip(a.Header.Get("Content-Type")))
 	}
 	if err != nil {
 		return nil, &UnavailableError{Doing: "asking for userinfo", Err: err}
 	}
-	return parseUserInfo(a.body, id.Subject)
+	return parseUserInfo(a.Body, id.Subject)
 }
 
 func parseUserInfo(data []byte, subject string) (Claims, error) {
-	claims, err := parseObject(data)
+	object, err := issuer.ParseObject(data)
 	if err != nil {
 		return nil, refuse("userinfo", "%v", err)
 	}
-	r := reader{claims: claims}
-	if sub := r.text("sub"); r.err != nil || sub != subject {
+	r := issuer.Reader{Object: object}
+	if sub := r.Text("sub"); r.Err != nil || sub != subject {
 		return nil, refuse("sub", "the userinfo is about somebody else")
 	}
-	return claims, nil
+	return Claims(object), nil
 }

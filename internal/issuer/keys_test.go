@@ -1,16 +1,19 @@
-package rp
+package issuer
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -83,4 +86,26 @@ func TestKeyWithoutIDMustBeTheOnlyOne(t *testing.T) {
 			t.Errorf("%d: got %q, want %q", i, got.id, test.want)
 		}
 	}
+}
+
+// While the server is away, a key that is new to us is not said to be none.
+func TestNewKeyWhileTheServerIsAway(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	var failure error
+	k := &Keys{NewCache(func() time.Time { return now }, func(context.Context, string) (keySet, string, error) {
+		return keySet{{"a", []jose.SignatureAlgorithm{jose.ES256}, "public"}}, "", failure
+	})}
+	find := func(what, id string, want error) {
+		t.Helper()
+		if _, err := k.Find(t.Context(), id, jose.ES256); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", what, err, want)
+		}
+	}
+	find("known", "a", nil)
+	find("unknown", "b", ErrNoKey)
+	now, failure = now.Add(refetchPeriod), errors.New("down")
+	find("new, while it is away", "b", failure)
+	find("new, at once again", "b", failure)
+	find("known, while it is away", "a", nil)
 }

@@ -1,4 +1,4 @@
-package rp
+package issuer
 
 import "testing"
 
@@ -25,7 +25,7 @@ func TestParseObjectIsStrict(t *testing.T) {
 		`{"a":` + nested(20) + `}`:   true,
 	}
 	for text, want := range tests {
-		if _, err := parseObject([]byte(text)); (err == nil) != want {
+		if _, err := ParseObject([]byte(text)); (err == nil) != want {
 			t.Errorf("%s: got %v, want accepted = %t", text, err, want)
 		}
 	}
@@ -39,15 +39,15 @@ func nested(depth int) string {
 	return open + end
 }
 
-func TestClaimsHaveExactNames(t *testing.T) {
+func TestObjectHasExactNames(t *testing.T) {
 	t.Parallel()
-	claims, err := parseObject([]byte(`{"SUB":"a","email":null,"n":1}`))
+	object, err := ParseObject([]byte(`{"SUB":"a","email":null,"n":1}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var s string
 	for name, wantError := range map[string]bool{"sub": false, "email": false, "n": true} {
-		if ok, err := claims.Decode(name, &s); ok || (err != nil) != wantError {
+		if ok, err := object.Decode(name, &s); ok || (err != nil) != wantError {
 			t.Errorf("%s: got %t, %v", name, ok, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package rp
+package issuer
 
 import (
 	"net/http"

@@ -1,7 +1,8 @@
-package rp
+package issuer
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -30,27 +32,62 @@ type key struct {
 
 type keySet []key
 
-// fetchKeys gets the server's keys.
-func (c *Client) fetchKeys(ctx context.Context, etag string) (keySet, string, error) {
-	m, err := c.metadata.get(ctx)
-	if err != nil {
-		return nil, "", err
+// SigningAlgorithms are those that may sign tokens. A key allows those of them
+// that fit its type.
+var SigningAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
+// Keys are the keys that a server publishes, kept and fetched again.
+type Keys struct {
+	cache *Cache[keySet]
+}
+
+// NewKeys returns the keys behind an address that uri finds out. It fetches
+// nothing before the first Find.
+func NewKeys(now func() time.Time, client *Client, uri func(ctx context.Context) (string, error)) *Keys {
+	fetch := func(ctx context.Context, etag string) (keySet, string, error) {
+		address, err := uri(ctx)
+		if err != nil {
+			return nil, "", err
+		}
+		a, err := client.Get(ctx, address, etag)
+		if err != nil {
+			return nil, "", err
+		}
+		keys, err := parseKeys(a.Body)
+		if err != nil {
+			return nil, "", fmt.Errorf("GET %s: %w", address, err)
+		}
+		return keys, a.Header.Get("ETag"), nil
 	}
-	a, err := c.get(ctx, m.jwksURI, etag)
-	if err != nil {
-		return nil, "", err
+	return &Keys{NewCache(now, fetch)}
+}
+
+// ErrNoKey says that the server has no key of that name for that algorithm.
+var ErrNoKey = errors.New("the server has no such key")
+
+// Find returns the public key that a token's header names, and asks the server
+// again if it is not there. The error is ErrNoKey, or that of a fetch: while the
+// server is away, nobody knows whether it has a key that is new to us.
+func (k *Keys) Find(ctx context.Context, id string, alg jose.SignatureAlgorithm) (crypto.PublicKey, error) {
+	for _, load := range []func(context.Context) (keySet, error){k.cache.Get, k.cache.Refetch} {
+		set, err := load(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if found, ok := set.find(id, alg); ok {
+			return found.public, nil
+		}
 	}
-	keys, err := parseKeys(a.body)
-	if err != nil {
-		return nil, "", fmt.Errorf("GET %s: %w", m.jwksURI, err)
+	if err := k.cache.failure(); err != nil {
+		return nil, err
 	}
-	return keys, a.header.Get("ETag"), nil
+	return nil, ErrNoKey
 }
 
 // parseKeys reads a key set key by key: those of unknown types, sizes or uses
 // are left out, for they may be meant for others (RFC 7517 §5).
 func parseKeys(data []byte) (keySet, error) {
-	object, err := parseObject(data)
+	object, err := ParseObject(data)
 	if err != nil {
 		return nil, err
 	}
@@ -67,15 +104,15 @@ func parseKeys(data []byte) (keySet, error) {
 		if jwk.UnmarshalJSON(text) != nil || jwk.Use != "" && jwk.Use != "sig" {
 			continue
 		}
-		if algs := algsOf(jwk); len(algs) > 0 {
+		if algs := Algorithms(jwk); len(algs) > 0 {
 			keys = append(keys, key{jwk.KeyID, algs, jwk.Key})
 		}
 	}
 	return keys, nil
 }
 
-// algsOf lists what a key may verify; nothing for private and symmetric keys.
-func algsOf(jwk jose.JSONWebKey) []jose.SignatureAlgorithm {
+// Algorithms lists what a key may verify; nothing for private and symmetric keys.
+func Algorithms(jwk jose.JSONWebKey) []jose.SignatureAlgorithm {
 	var algs []jose.SignatureAlgorithm
 	switch k := jwk.Key.(type) {
 	case *rsa.PublicKey:
@@ -108,18 +145,4 @@ func (s keySet) find(id string, alg jose.SignatureAlgorithm) (key, bool) {
 		return key{}, false
 	}
 	return found[0], true
-}
-
-// verificationKey finds a key, and asks the server again if it is not there.
-func (c *Client) verificationKey(ctx context.Context, id string, alg jose.SignatureAlgorithm) (key, error) {
-	for _, load := range []func(context.Context) (keySet, error){c.keys.get, c.keys.refetch} {
-		set, err := load(ctx)
-		if err != nil {
-			return key{}, &UnavailableError{Doing: "fetching the server's keys", Err: err}
-		}
-		if k, ok := set.find(id, alg); ok {
-			return k, nil
-		}
-	}
-	return key{}, &CheckError{What: "kid", Problem: "the server has no such key"}
 }

@@ -1,4 +1,4 @@
-package rp
+package issuer
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 // A fixture is a cache with a clock, whose fetches answer what the test says.
 type fixture struct {
-	cache[string]
+	Cache[string]
 	clock   time.Time
 	fetches atomic.Int32
 	value   string
@@ -33,7 +33,7 @@ func newFixture() *fixture {
 
 func (f *fixture) expect(t *testing.T, what, value string, fetches int32) {
 	t.Helper()
-	got, err := f.get(t.Context())
+	got, err := f.Get(t.Context())
 	if value == "" && err == nil || got != value || f.fetches.Load() != fetches {
 		t.Errorf("%s: got %q, %v after %d fetches, want %q after %d", what, got, err, f.fetches.Load(), value, fetches)
 	}
@@ -50,7 +50,7 @@ func TestCacheKeepsWhatTheServerSaid(t *testing.T) {
 	if f.etag != "tag" {
 		t.Errorf("got ETag %q, want the one that came", f.etag)
 	}
-	f.clock, f.err = f.clock.Add(time.Hour), errNotModified
+	f.clock, f.err = f.clock.Add(time.Hour), ErrNotModified
 	f.expect(t, "not modified", "second", 3)
 	f.expect(t, "not modified, again", "second", 3)
 }
@@ -86,12 +86,12 @@ func TestCacheRefetchesRarely(t *testing.T) {
 	f := newFixture()
 	f.expect(t, "first", "first", 1)
 	for range 10 {
-		f.refetch(t.Context())
+		f.Refetch(t.Context())
 	}
 	f.expect(t, "refetched at once", "first", 1)
 	f.clock, f.value = f.clock.Add(refetchPeriod), "second"
 	for range 10 {
-		f.refetch(t.Context())
+		f.Refetch(t.Context())
 	}
 	f.expect(t, "refetched later", "second", 2)
 }
@@ -111,7 +111,7 @@ func TestCacheFetchesOnceForAll(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() {
-		_, err := f.get(gone)
+		_, err := f.Get(gone)
 		left <- err
 	}()
 	for started := false; !started; runtime.Gosched() {
@@ -126,7 +126,7 @@ func TestCacheFetchesOnceForAll(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 50 {
 		wait.Go(func() {
-			if got, err := f.get(t.Context()); got != "first" || err != nil {
+			if got, err := f.Get(t.Context()); got != "first" || err != nil {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})

@@ -1,4 +1,4 @@
-package rp
+package issuer
 
 import (
 	"bytes"
@@ -12,14 +12,14 @@ import (
 
 const deepestJSON = 32
 
-// Claims are the members of a JSON object by their exact names. encoding/json
+// An Object has the members of a JSON object by their exact names. encoding/json
 // would match them whatever their case and let the last of several win.
-type Claims map[string]json.RawMessage
+type Object map[string]json.RawMessage
 
-// Decode stores a claim in what v points to, as json.Unmarshal does, and
-// reports whether it is there. A claim that is null counts as missing.
-func (c Claims) Decode(name string, v any) (bool, error) {
-	raw, ok := c[name]
+// Decode stores a member in what v points to, as json.Unmarshal does, and
+// reports whether it is there. One that is null counts as missing.
+func (o Object) Decode(name string, v any) (bool, error) {
+	raw, ok := o[name]
 	if !ok || string(raw) == "null" {
 		return false, nil
 	}
@@ -29,9 +29,9 @@ func (c Claims) Decode(name string, v any) (bool, error) {
 	return true, nil
 }
 
-// parseObject reads one JSON object. It refuses a name that occurs twice, at any
+// ParseObject reads one JSON object. It refuses a name that occurs twice, at any
 // depth, invalid UTF-8 and whatever follows the object.
-func parseObject(data []byte) (Claims, error) {
+func ParseObject(data []byte) (Object, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
@@ -43,7 +43,7 @@ func parseObject(data []byte) (Claims, error) {
 	if err := walkObject(d, 1); err != nil {
 		return nil, err
 	}
-	var object Claims
+	var object Object
 	if err := json.Unmarshal(data, &object); err != nil {
 		return nil, errors.New("something follows the JSON object")
 	}
@@ -99,53 +99,57 @@ func closeDelim(d *json.Decoder) error {
 	return nil
 }
 
-// A reader reads claims of known types and keeps the first error, so that many
+// A Reader reads members of known types and keeps the first error, so that many
 // can be read in a row. What is missing reads as zero.
-type reader struct {
-	claims Claims
-	err    error
+type Reader struct {
+	Object Object
+	Err    error
 }
 
-func (r *reader) decode(name string, v any) bool {
-	ok, err := r.claims.Decode(name, v)
-	if err != nil && r.err == nil {
-		r.err = err
+// Decode stores a member in what v points to and reports whether it is there.
+func (r *Reader) Decode(name string, v any) bool {
+	ok, err := r.Object.Decode(name, v)
+	if err != nil && r.Err == nil {
+		r.Err = err
 	}
 	return ok
 }
 
-func (r *reader) text(name string) (s string) {
-	r.decode(name, &s)
+// Text reads a string.
+func (r *Reader) Text(name string) (s string) {
+	r.Decode(name, &s)
 	return s
 }
 
-func (r *reader) flag(name string) (b bool) {
-	r.decode(name, &b)
+// Flag reads a boolean.
+func (r *Reader) Flag(name string) (b bool) {
+	r.Decode(name, &b)
 	return b
 }
 
-func (r *reader) texts(name string) (list []string) {
-	r.decode(name, &list)
+// Texts reads an array of strings.
+func (r *Reader) Texts(name string) (list []string) {
+	r.Decode(name, &list)
 	return list
 }
 
-// oneOrMore reads a string or an array of strings (RFC 7519 §4.1.3).
-func (r *reader) oneOrMore(name string) []string {
-	if raw := r.claims[name]; len(raw) > 0 && raw[0] == '"' {
-		return []string{r.text(name)}
+// OneOrMore reads a string or an array of strings (RFC 7519 §4.1.3).
+func (r *Reader) OneOrMore(name string) []string {
+	if raw := r.Object[name]; len(raw) > 0 && raw[0] == '"' {
+		return []string{r.Text(name)}
 	}
-	return r.texts(name)
+	return r.Texts(name)
 }
 
-// instant reads a NumericDate, seconds since 1970 (RFC 7519 §2); zero if missing.
-func (r *reader) instant(name string) time.Time {
+// Instant reads a NumericDate, seconds since 1970 (RFC 7519 §2); zero if missing.
+func (r *Reader) Instant(name string) time.Time {
 	var seconds float64
-	if !r.decode(name, &seconds) {
+	if !r.Decode(name, &seconds) {
 		return time.Time{}
 	}
 	if seconds <= 0 || seconds > 1<<40 {
-		if r.err == nil {
-			r.err = fmt.Errorf("%s is no date", name)
+		if r.Err == nil {
+			r.Err = fmt.Errorf("%s is no date", name)
 		}
 		return time.Time{}
 	}

@@ -1,4 +1,4 @@
-package rp
+package issuer
 
 import (
 	"context"
@@ -15,9 +15,9 @@ const (
 	refetchPeriod = 15 * time.Second // between fetches for a key that is not known
 )
 
-// A cache holds one document of the server: fetched when it is first needed, by
+// A Cache holds one document of the server: fetched when it is first needed, by
 // one caller for all, again after an hour, and kept for a day if that fails.
-type cache[T any] struct {
+type Cache[T any] struct {
 	now   func() time.Time
 	fetch func(ctx context.Context, etag string) (value T, newETag string, err error)
 
@@ -30,8 +30,14 @@ type cache[T any] struct {
 	flight  chan struct{}
 }
 
-// get returns the document, not older than an hour if the server answers.
-func (c *cache[T]) get(ctx context.Context) (T, error) {
+// NewCache returns an empty cache. fetch gets the entity tag of the value at hand,
+// "" if there is none, and may answer ErrNotModified.
+func NewCache[T any](now func() time.Time, fetch func(ctx context.Context, etag string) (T, string, error)) *Cache[T] {
+	return &Cache[T]{now: now, fetch: fetch}
+}
+
+// Get returns the document, not older than an hour if the server answers.
+func (c *Cache[T]) Get(ctx context.Context) (T, error) {
 	return c.load(ctx, func(now time.Time) bool {
 		wait := retryStale
 		if c.fetched.IsZero() {
@@ -42,12 +48,12 @@ func (c *cache[T]) get(ctx context.Context) (T, error) {
 	})
 }
 
-// refetch returns the document, fetched anew unless that just happened.
-func (c *cache[T]) refetch(ctx context.Context) (T, error) {
+// Refetch returns the document, fetched anew unless that just happened.
+func (c *Cache[T]) Refetch(ctx context.Context) (T, error) {
 	return c.load(ctx, func(now time.Time) bool { return now.Sub(c.tried) >= refetchPeriod })
 }
 
-func (c *cache[T]) load(ctx context.Context, due func(now time.Time) bool) (T, error) {
+func (c *Cache[T]) load(ctx context.Context, due func(now time.Time) bool) (T, error) {
 	c.mu.Lock()
 	if c.flight == nil && due(c.now()) {
 		c.flight = make(chan struct{})
@@ -68,13 +74,13 @@ func (c *cache[T]) load(ctx context.Context, due func(now time.Time) bool) (T, e
 }
 
 // run fetches once; the client's timeout bounds it.
-func (c *cache[T]) run(ctx context.Context, etag string, flight chan struct{}) {
+func (c *Cache[T]) run(ctx context.Context, etag string, flight chan struct{}) {
 	value, newETag, err := c.fetch(ctx, etag)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tried = c.now()
 	switch {
-	case errors.Is(err, errNotModified):
+	case errors.Is(err, ErrNotModified):
 		c.fetched, c.err = c.tried, nil
 	case err != nil:
 		c.err = err
@@ -86,7 +92,7 @@ func (c *cache[T]) run(ctx context.Context, etag string, flight chan struct{}) {
 }
 
 // current returns the value at hand, unless it is too old to be believed.
-func (c *cache[T]) current() (T, error) {
+func (c *Cache[T]) current() (T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fetched.IsZero() || c.err != nil && c.now().Sub(c.fetched) >= cacheLongest {
@@ -94,4 +100,11 @@ func (c *cache[T]) current() (T, error) {
 		return none, c.err
 	}
 	return c.value, nil
+}
+
+// failure is the error of the last fetch, nil if it went well.
+func (c *Cache[T]) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
