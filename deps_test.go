@@ -51,10 +51,12 @@ var allowedImports = map[string][]string{
 	"internal/issuer": {},
 	"rp":              {"internal/issuer"},
 	"rp/rptest":       {"rp"},
+	"rs":              {"internal/issuer"},
+	"rs/rstest":       {"rs"},
 }
 
 // onlyTestsImport are packages that no program may link.
-var onlyTestsImport = []string{"internal/store/storetest", "internal/mail/smtptest", "rp/rptest"}
+var onlyTestsImport = []string{"internal/store/storetest", "internal/mail/smtptest", "rp/rptest", "rs/rstest"}
 
 // noTestImports: a test may import any of our packages, except that those of
 // the client libraries know nothing of the server: the two readings of the
@@ -62,6 +64,8 @@ var onlyTestsImport = []string{"internal/store/storetest", "internal/mail/smtpte
 var noTestImports = map[string][]string{
 	"rp":        {".", "internal/"},
 	"rp/rptest": {".", "internal/"},
+	"rs":        {".", "internal/"},
+	"rs/rstest": {".", "internal/"},
 }
 
 // TestImports: our packages import each other only as the architecture says.
