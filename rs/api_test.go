@@ -25,7 +25,7 @@ func newAPI(t testing.TB, changes ...func(*rs.Config)) api {
 	t.Helper()
 	server := rstest.NewIssuer(t)
 	config := server.Config(orders)
-	config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	config.Logger = slog.New(slog.DiscardHandler)
 	for _, change := range changes {
 		change(&config)
 	}

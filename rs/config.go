@@ -212,5 +212,5 @@ func checkWords(words []string) error {
 }
 
 func isWeb(u *url.URL) bool {
-	return (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+	return (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != ""
 }
