@@ -1,7 +1,6 @@
 package issuer
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,68 +34,15 @@ func ParseObject(data []byte) (Object, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	var object Object
+	if err := json.Unmarshal(data, &object); err != nil || object == nil {
 		return nil, errors.New("not a JSON object")
 	}
-	if err := walkObject(d, 1); err != nil {
+	w := walker{data: data}
+	if err := w.value(0); err != nil {
 		return nil, err
 	}
-	var object Object
-	if err := json.Unmarshal(data, &object); err != nil {
-		return nil, errors.New("something follows the JSON object")
-	}
 	return object, nil
-}
-
-// walkObject reads to the end of an object whose brace was read.
-func walkObject(d *json.Decoder, depth int) error {
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return errors.New("malformed JSON")
-		}
-		name, _ := t.(string)
-		if seen[name] {
-			return errors.New("a member occurs twice")
-		}
-		seen[name] = true
-		if err := walkValue(d, depth); err != nil {
-			return err
-		}
-	}
-	return closeDelim(d)
-}
-
-func walkValue(d *json.Decoder, depth int) error {
-	t, err := d.Token()
-	if err != nil {
-		return errors.New("malformed JSON")
-	}
-	if depth >= deepestJSON {
-		return errors.New("nested too deeply")
-	}
-	switch t {
-	case json.Delim('{'):
-		return walkObject(d, depth+1)
-	case json.Delim('['):
-		for d.More() {
-			if err := walkValue(d, depth+1); err != nil {
-				return err
-			}
-		}
-		return closeDelim(d)
-	}
-	return nil
-}
-
-func closeDelim(d *json.Decoder) error {
-	if _, err := d.Token(); err != nil {
-		return errors.New("malformed JSON")
-	}
-	return nil
 }
 
 // A Reader reads members of known types and keeps the first error, so that many
