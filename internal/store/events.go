@@ -119,6 +119,8 @@ const (
 	EventKeyReplaced = "key.replaced"
 	EventKeyResealed = "key.resealed"
 
+	EventPolicyChanged = "policy.changed"
+
 	EventDatabaseRestored = "database.restored"
 )
 

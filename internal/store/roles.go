@@ -467,6 +467,15 @@ type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) error
 }
 
+// Rules are those of the policy, as one text for all servers of the database.
+type Rules interface {
+	// Rules returns the text and its version, which only rises; "" and 0 before any was set.
+	Rules(ctx context.Context) (text string, version int64, err error)
+	// SetRules replaces the text that has the version; ErrStale if that is not the
+	// newest any more.
+	SetRules(ctx context.Context, text string, version int64, events ...Event) error
+}
+
 // Meta are facts about the database itself.
 type Meta interface {
 	// Meta returns the value of a name; "" if there is none.
@@ -520,6 +529,7 @@ type Store interface {
 	Audit
 	Outbox
 	Sweeper
+	Rules
 	Meta
 	Restores
 	Close() error

@@ -160,6 +160,7 @@ func TestRestoreKnowsEveryTable(t *testing.T) {
 		"throttle":       "counts never fall by more than what came after the backup",
 		"signing_keys":   "durable",
 		"audit":          "what happened",
+		"policy_rules":   "durable",
 	}
 	with := map[string]string{"proofs": "sessions", "codes": "grants", "refresh_tokens": "grants", "device_secrets": "trusted_devices"} // go with what they refer to
 	for name, config := range databases {

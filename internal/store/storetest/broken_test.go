@@ -94,6 +94,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"SessionEndRecordedOnce":         func(s *sqlstore.Store) store.Store { return &endsLoudly{s} },
 		"SweepDeletesNothingElse":        func(s *sqlstore.Store) store.Store { return &sweepsEarly{s} },
 		"RestoreVoidsWhatIsSpentOnce":    func(s *sqlstore.Store) store.Store { return &revokesOnly{s} },
+		"SetRulesOneWinner":              func(s *sqlstore.Store) store.Store { return &looksAtRules{s} },
 		"CancelledIsNotDone":             func(s *sqlstore.Store) store.Store { return &deafToCancel{s} },
 	} {
 		t.Run(check, func(t *testing.T) {
@@ -437,6 +438,24 @@ func (s *lastWriterWins) UpdateInteraction(ctx context.Context, i *store.Interac
 		}
 		i.Version = newest.Version
 		if err := s.Store.UpdateInteraction(ctx, i, now, events...); !errors.Is(err, store.ErrStale) {
+			return err
+		}
+	}
+}
+
+// looksAtRules compares the version before it writes.
+type looksAtRules struct{ *sqlstore.Store }
+
+func (s *looksAtRules) SetRules(ctx context.Context, text string, version int64, events ...store.Event) error {
+	if _, newest, err := s.Rules(ctx); err != nil || newest != version {
+		return errors.Join(err, store.ErrStale)
+	}
+	for {
+		_, newest, err := s.Rules(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.Store.SetRules(ctx, text, newest, events...); !errors.Is(err, store.ErrStale) {
 			return err
 		}
 	}

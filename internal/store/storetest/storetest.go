@@ -309,6 +309,8 @@ var Checks = []Check{
 	{"NextMailOldestFirst", nextMailOldestFirst},
 	{"MailClaimEnds", mailClaimEnds},
 	{"MailsForgotten", mailsForgotten},
+	{"RulesKept", rulesKept},
+	{"SetRulesOneWinner", setRulesOneWinner},
 	{"MetaKept", metaKept},
 	{"TimesToTheMillisecond", timesToTheMillisecond},
 
