@@ -32,9 +32,9 @@ type Config struct {
 	// OldMasterKeys open what was sealed under them, until it is sealed anew.
 	OldMasterKeys [][]byte
 
-	// Policy says who must prove what: the first rule that applies decides. Nil
-	// requires two factors of everyone. No rule goes below the floor of a client or
-	// an API.
+	// Policy says who must prove what: the first rule that applies decides, and if none
+	// does two factors are required. Nil: the rules are those of the database, which
+	// change while the server runs. No rule goes below the floor of a client or an API.
 	Policy []Rule
 
 	// SessionIdle and SessionTTL end a session that is not used and every

@@ -24,7 +24,7 @@ var allowedImports = map[string][]string{
 
 	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/mail", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
 
-	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/flow", "internal/token", "internal/policy",
+	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/flow", "internal/token", "internal/policy", "internal/rulebook",
 		"internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
 	"internal/web": {"internal/web/page", "internal/metric", "internal/admin", "internal/flow", "internal/token",
@@ -35,13 +35,14 @@ var allowedImports = map[string][]string{
 	"internal/mail":          {"internal/store"},
 	"internal/mail/smtptest": {},
 
-	"internal/admin": {"internal/authn", "internal/keys", "internal/store", "internal/oidc"},
+	"internal/admin": {"internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 
-	"internal/flow":   {"internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
-	"internal/token":  {"internal/flow", "internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
-	"internal/policy": {"internal/authn", "internal/store", "internal/oidc"},
-	"internal/authn":  {"internal/keys", "internal/store", "internal/oidc"},
-	"internal/keys":   {"internal/store", "internal/oidc"},
+	"internal/flow":     {"internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
+	"internal/token":    {"internal/flow", "internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
+	"internal/rulebook": {"internal/policy", "internal/store"},
+	"internal/policy":   {"internal/authn", "internal/store", "internal/oidc"},
+	"internal/authn":    {"internal/keys", "internal/store", "internal/oidc"},
+	"internal/keys":     {"internal/store", "internal/oidc"},
 
 	"internal/store/sqlstore":  {"internal/store", "internal/oidc"},
 	"internal/store/storetest": {"internal/store", "internal/oidc"},

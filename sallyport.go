@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/mail"
 	"github.com/sallyport-id/sallyport/internal/metric"
 	"github.com/sallyport-id/sallyport/internal/policy"
+	"github.com/sallyport-id/sallyport/internal/rulebook"
 	"github.com/sallyport-id/sallyport/internal/store"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 	"github.com/sallyport-id/sallyport/internal/token"
@@ -38,7 +39,8 @@ type Server struct {
 	admin   *admin.Admin
 	keeper  *keys.Keeper
 	metrics *metric.Metrics
-	sender  *mail.Sender // nil: there is no mail
+	book    *rulebook.Book // nil: the rules are the configuration's
+	sender  *mail.Sender   // nil: there is no mail
 	config  Config
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -90,7 +92,10 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
-	rules := policy.Policy{Rules: c.Policy}
+	rules, err := s.rules(ctx)
+	if err != nil {
+		return err
+	}
 	relyingParty, err := authn.NewRelyingParty(issuer)
 	if err != nil {
 		return err
@@ -114,6 +119,19 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		Limits: c.limits(), Metrics: s.metrics, TrustedProxies: c.TrustedProxies, Log: c.Log, Now: c.Now,
 	})
 	return err
+}
+
+// rules are the configuration's or, if it has none, the store's.
+func (s *Server) rules(ctx context.Context) (policy.Source, error) {
+	if s.config.Policy != nil {
+		return policy.Policy{Rules: s.config.Policy}.Fixed(), nil
+	}
+	book, err := rulebook.Open(ctx, s.store, s.config.Now, s.config.Log)
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	s.book = book
+	return book.Policy, nil
 }
 
 // wireMail makes the sender, and tells whoever records events with this database
@@ -211,11 +229,13 @@ func (s *Server) Store() store.Store { return s.store }
 var (
 	ErrClock       = errors.New("sallyport: the clock is more than 2 s off the database's")
 	ErrSigningKeys = errors.New("sallyport: the signing keys cannot be read")
+	ErrPolicy      = errors.New("sallyport: the rules of the policy cannot be read")
 )
 
 // Ready is nil if the server is to be sent requests. ErrClock: its clock and the
 // database's disagree about when keys sign and what has expired. ErrSigningKeys:
-// it cannot keep up with other servers' keys. Anything else: the database does not
+// it cannot keep up with other servers' keys. ErrPolicy: it cannot take up the rules that
+// the database has, and the last ones apply. Anything else: the database does not
 // answer, or takes no writes; it writes only after a write has failed.
 func (s *Server) Ready(ctx context.Context) error {
 	if err := s.store.Ready(ctx); err != nil {
@@ -227,6 +247,11 @@ func (s *Server) Ready(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSigningKeys, err)
+	}
+	if s.book != nil {
+		if err := s.book.Check(ctx); errors.Is(err, rulebook.ErrUnreadable) {
+			return fmt.Errorf("%w: %w", ErrPolicy, err)
+		}
 	}
 	return s.checkClock(ctx)
 }

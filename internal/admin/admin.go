@@ -22,6 +22,7 @@ type Admin struct {
 		store.Links
 		store.TrustedDevices
 		store.BypassCodes
+		store.Rules
 		store.Restores
 	}
 	Hasher *authn.Hasher

@@ -61,8 +61,12 @@ func (v *Visit) OfAccount() bool { return v.Progress.Account }
 
 func (e *Engine) visitAccount(ctx context.Context, i *store.Interaction, s *store.Session, o Origin) (*Visit, error) {
 	now := e.Now()
+	rules, err := e.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: now, Policy: e.Policy, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
+		Now: now, Policy: rules, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
 		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
@@ -203,7 +207,7 @@ func (e *Engine) RenewCodes(ctx context.Context, v *Visit) error {
 }
 
 // ShortestPassword is the number of characters of a new password.
-func (e *Engine) ShortestPassword() int { return e.shortestPassword() }
+func (v *Visit) ShortestPassword() int { return shortestPassword(v.Policy) }
 
 // ChangePassword gives the account another password; everything else that was issued
 // to the user ends. A *authn.PasswordError says why it is not taken.
@@ -215,7 +219,7 @@ func (e *Engine) ChangePassword(ctx context.Context, v *Visit, password string, 
 	if v.User.PasswordHash == "" {
 		return fmt.Errorf("flow: no password to change: %w", store.ErrStale)
 	}
-	rule := authn.PasswordRule{Shortest: e.shortestPassword()}
+	rule := authn.PasswordRule{Shortest: v.ShortestPassword()}
 	if err := rule.Check(password, []string{"sallyport", v.User.Login, v.User.Email}); err != nil {
 		return err
 	}

@@ -19,8 +19,12 @@ func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *o
 	if refusal != nil {
 		return "", &Answer{Request: req, Refusal: refusal}, nil
 	}
+	rules, err := e.policy(ctx)
+	if err != nil {
+		return "", nil, err
+	}
 	v := &Visit{Origin: o, State: State{
-		Now: now, Policy: e.Policy, Client: c, Request: req, APIs: apis, Address: o.address(), NoWebAuthn: e.WebAuthn == nil, Progress: progress,
+		Now: now, Policy: rules, Client: c, Request: req, APIs: apis, Address: o.address(), NoWebAuthn: e.WebAuthn == nil, Progress: progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
 		return "", nil, err

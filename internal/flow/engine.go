@@ -46,8 +46,9 @@ type Store interface {
 
 // Engine loads what Next decides on, records what happened and finishes.
 type Engine struct {
-	Store  Store
-	Policy policy.Policy
+	Store Store
+	// Policy is asked once for each visit, which sees one set of rules to its end.
+	Policy policy.Source
 	Sealer *keys.Sealer
 	Hasher *authn.Hasher
 	// WebAuthn registers and checks passkeys and security keys; nil: there are none.
@@ -163,8 +164,12 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	if err != nil {
 		return nil, err
 	}
+	rules, err := e.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: now, Policy: e.Policy, Client: c, Request: &i.Request, APIs: apis, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
+		Now: now, Policy: rules, Client: c, Request: &i.Request, APIs: apis, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
 		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
@@ -175,6 +180,14 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	}
 	v.Step = Next(v.State)
 	return v, nil
+}
+
+func (e *Engine) policy(ctx context.Context) (policy.Policy, error) {
+	p, err := e.Policy(ctx)
+	if err != nil {
+		return p, fmt.Errorf("load the policy: %w", err)
+	}
+	return p, nil
 }
 
 // APIs returns those of a request's resources that are registered.

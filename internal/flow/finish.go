@@ -18,7 +18,7 @@ func (e *Engine) Finish(ctx context.Context, v *Visit, known *store.KnownBrowser
 	if v.Step.Name != Done {
 		return nil, fmt.Errorf("flow: finish at step %q", v.Step.Name)
 	}
-	if _, err := e.Policy.Allows(v.Case(), v.Session.UserEpoch, v.Evidence()); err != nil {
+	if _, err := v.Policy.Allows(v.Case(), v.Session.UserEpoch, v.Evidence()); err != nil {
 		return nil, fmt.Errorf("flow: done, but the policy refuses: %w", err)
 	}
 	grant, value := v.grant(), ""

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/policy"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
@@ -31,12 +32,16 @@ func (e *Engine) Invitation(ctx context.Context, token string) (*Invitation, err
 	if err != nil {
 		return nil, fmt.Errorf("load invitation: %w", err)
 	}
-	return &Invitation{Link: l, User: u, Least: e.shortestPassword()}, nil
+	rules, err := e.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Invitation{Link: l, User: u, Least: shortestPassword(rules)}, nil
 }
 
 // shortestPassword: it must be longer where it may be all that is asked for.
-func (e *Engine) shortestPassword() int {
-	if e.Policy.PasswordMayBeAll() {
+func shortestPassword(p policy.Policy) int {
+	if p.PasswordMayBeAll() {
 		return authn.ShortestPasswordAlone
 	}
 	return authn.ShortestPassword
@@ -97,8 +102,12 @@ func (v *Visit) Invited() bool { return v.Progress.Invited != nil }
 // in with the browser has no part in it.
 func (e *Engine) visitInvited(ctx context.Context, i *store.Interaction, o Origin) (*Visit, error) {
 	in := i.Progress.Invited
+	rules, err := e.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: e.Now(), Policy: e.Policy, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
+		Now: e.Now(), Policy: rules, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
 		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	u, err := e.Store.User(ctx, in.UserID)

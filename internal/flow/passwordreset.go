@@ -46,7 +46,11 @@ func (e *Engine) PasswordReset(ctx context.Context, token string) (*PasswordRese
 	if err != nil {
 		return nil, fmt.Errorf("load authenticators: %w", err)
 	}
-	return &PasswordReset{Link: l, User: u, Authenticators: list, Least: e.shortestPassword()}, nil
+	rules, err := e.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &PasswordReset{Link: l, User: u, Authenticators: list, Least: shortestPassword(rules)}, nil
 }
 
 // CheckNewPassword says why a password is not taken, as a *authn.PasswordError.

@@ -32,33 +32,34 @@ var requirements = []struct {
 	level oidc.Level
 }{{Off, oidc.Level1FA}, {Optional, oidc.Level1FA}, {Required, oidc.Level2FA}, {PhishingResistant, oidc.LevelPHR}, {HardwareBound, oidc.LevelPHRH}}
 
-// Rule says what is asked of whom. The zero value asks everyone for two factors.
+// Rule says what is asked of whom. The zero value asks everyone for two factors. Its
+// names in JSON are those of the rules that the database keeps (Format).
 type Rule struct {
 	// Name is for people; in messages a rule without one has its number.
-	Name string
+	Name string `json:"name,omitempty"`
 
 	// Clients, Groups and Networks are its conditions: the client is one of them, the
 	// user is in one of the groups, the request comes from one of the networks. All
 	// that are given must hold; an empty one holds for everyone.
-	Clients  []string
-	Groups   []string
-	Networks []netip.Prefix
+	Clients  []string       `json:"clients,omitempty"`
+	Groups   []string       `json:"groups,omitempty"`
+	Networks []netip.Prefix `json:"networks,omitempty"`
 
 	// Require is what the sign-in must reach; "" is Required. The floors of clients and
 	// APIs stand under it.
-	Require Requirement
+	Require Requirement `json:"require,omitempty"`
 	// MaxAge is after how long a proof must be given again at a sign-in; 0: when the
 	// session ends.
-	MaxAge time.Duration
+	MaxAge time.Duration `json:"max_age,omitempty"`
 	// Methods are the second factors that count: "webauthn", "totp", "recovery". Empty:
 	// all.
-	Methods []string
+	Methods []string `json:"methods,omitempty"`
 	// TrustedDeviceDays is for how many days a user may trust a browser, which then
 	// stands for the second factor where no floor is above one. 0: nobody may.
-	TrustedDeviceDays int
+	TrustedDeviceDays int `json:"trusted_device_days,omitempty"`
 	// GraceDays is how long a user may put the first second factor off, once in a life
 	// and where no floor is above one factor. 0: not at all.
-	GraceDays int
+	GraceDays int `json:"grace_days,omitempty"`
 }
 
 const (

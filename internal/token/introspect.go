@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -91,12 +90,15 @@ func (s *Service) userWorth(ctx context.Context, asks *oidc.Client, id string, h
 	if err != nil {
 		return nil, fmt.Errorf("load client: %w", err)
 	}
-	result, err := s.Policy.Allows(s.caseOf(owner, floors(t.Resource), user, grant), grant.UserEpoch, evidence(grant))
+	proven, err := s.allow(ctx, owner, floors(t.Resource), user, grant)
+	if err != nil {
+		return nil, refusedIs(store.ErrNotFound, err)
+	}
 	scope := within(t.Scope, owner.ScopesAt(t.Resource))
-	if err != nil || len(scope) == 0 {
+	if len(scope) == 0 {
 		return nil, nil
 	}
-	return s.userClaims(t, grant, scope, result), nil
+	return s.userClaims(t, grant, scope, proven), nil
 }
 
 func (s *Service) clientWorth(ctx context.Context, asks *oidc.Client, id string, hash []byte) (*oidc.AccessToken, error) {
@@ -112,13 +114,11 @@ func (s *Service) clientWorth(ctx context.Context, asks *oidc.Client, id string,
 }
 
 // userClaims are what a user's token says at an API.
-func (s *Service) userClaims(t *store.AccessToken, g *store.Grant, scope []string, result authn.Result) *oidc.AccessToken {
+func (s *Service) userClaims(t *store.AccessToken, g *store.Grant, scope []string, proven *oidc.Authentication) *oidc.AccessToken {
 	return &oidc.AccessToken{
 		Issuer: s.Issuer, Subject: g.UserID, Audience: t.Resource.URI, ClientID: g.ClientID,
 		Expiry: t.ExpiresAt.Unix(), IssuedAt: t.CreatedAt.Unix(), Scope: strings.Join(scope, " "), Confirmation: confirmation(t.JKT),
-		Authentication: &oidc.Authentication{
-			ACR: s.Policy.ACR.Name(result.Level, g.RequestedACR), AMR: result.AMR, AuthTime: result.AuthTime.Unix(),
-		},
+		Authentication: proven,
 	}
 }
 

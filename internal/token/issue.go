@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -36,11 +37,11 @@ type issuance struct {
 // issue is the only way to a user's token. It asks the policy, signs, and then
 // writes once; the write may still refuse.
 func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, error) {
-	result, err := s.Policy.Allows(s.caseOf(r.client, floors(i.api), i.user, i.grant), i.grant.UserEpoch, evidence(i.grant))
+	proven, err := s.allow(ctx, r.client, floors(i.api), i.user, i.grant)
 	if err != nil {
-		return nil, oidc.Errorf(oidc.InvalidGrant, "the sign-in behind this grant no longer suffices")
+		return nil, refusedIs(oidc.Errorf(oidc.InvalidGrant, "the sign-in behind this grant no longer suffices"), err)
 	}
-	access, token, err := s.newAccess(r, i, result)
+	access, token, err := s.newAccess(r, i, proven)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (s *Service) issue(ctx context.Context, r *call, i issuance) (*Response, er
 		tokens.Refresh, resp.RefreshToken = newRefresh(r, i)
 	}
 	if oidc.HasScope(i.scope, oidc.ScopeOpenID) {
-		if resp.IDToken, err = s.idToken(r, i, result, token); err != nil {
+		if resp.IDToken, err = s.idToken(r, i, proven, token); err != nil {
 			return nil, err
 		}
 	}
@@ -103,6 +104,32 @@ func lifetime(c *oidc.Client, api *oidc.Resource) time.Duration {
 	return min(ttl, orDefault(c.AccessTokenTTL, ttl))
 }
 
+// errRefused: the policy gives nothing for the grant, or no longer.
+var errRefused = errors.New("token: the policy refuses")
+
+// allow is the gate of everything that is given for a grant: today's policy. It
+// returns what the grant is told to prove. errRefused is its no; with any other error
+// nobody could be asked.
+func (s *Service) allow(ctx context.Context, c *oidc.Client, apis []*oidc.Resource, u *store.User, g *store.Grant) (*oidc.Authentication, error) {
+	p, err := s.Policy(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the policy: %w", err)
+	}
+	result, err := p.Allows(s.caseOf(c, apis, u, g), g.UserEpoch, evidence(g))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return &oidc.Authentication{ACR: p.ACR.Name(result.Level, g.RequestedACR), AMR: result.AMR, AuthTime: result.AuthTime.Unix()}, nil
+}
+
+// refusedIs is answer where the policy refuses, and err as it is else.
+func refusedIs(answer, err error) error {
+	if errors.Is(err, errRefused) {
+		return answer
+	}
+	return err
+}
+
 // caseOf is what the policy decides about: today's rules and groups, and the network
 // that the user signed in from.
 func (s *Service) caseOf(c *oidc.Client, apis []*oidc.Resource, u *store.User, g *store.Grant) policy.Case {
@@ -117,13 +144,13 @@ func evidence(g *store.Grant) authn.Evidence {
 	return authn.Evidence{UserID: g.UserID, Proofs: g.Proofs, At: g.CreatedAt, Interaction: g.Interaction, Device: g.Device}
 }
 
-func (s *Service) newAccess(r *call, i issuance, result authn.Result) (t *store.AccessToken, token string, err error) {
+func (s *Service) newAccess(r *call, i issuance, proven *oidc.Authentication) (t *store.AccessToken, token string, err error) {
 	t = &store.AccessToken{ID: store.NewID(), GrantID: i.grant.ID, Resource: i.api, Scope: i.scope, JKT: r.jkt,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(lifetime(r.client, i.api))}
 	var claims *oidc.AccessToken
 	if i.api != nil {
 		t.Scope = within(i.scope, r.client.ScopesAt(i.api))
-		claims = s.userClaims(t, i.grant, t.Scope, result)
+		claims = s.userClaims(t, i.grant, t.Scope, proven)
 	}
 	if len(t.Scope) == 0 {
 		return nil, "", oidc.Errorf(oidc.InvalidScope, "nothing of scope is the client's at this API")
@@ -182,12 +209,12 @@ func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
 
 // idToken signs the ID token (OpenID Connect Core §2): the only signature of
 // the response.
-func (s *Service) idToken(r *call, i issuance, result authn.Result, access string) (string, error) {
+func (s *Service) idToken(r *call, i issuance, proven *oidc.Authentication, access string) (string, error) {
 	alg := algOr(r.client.IDTokenAlg)
 	claims := oidc.IDToken{
 		Issuer: s.Issuer, Subject: i.user.ID, Audience: r.client.ID,
-		Expiry: r.now.Add(idTokenTTL).Unix(), IssuedAt: r.now.Unix(), AuthTime: result.AuthTime.Unix(),
-		Nonce: i.nonce, ACR: s.Policy.ACR.Name(result.Level, i.grant.RequestedACR), AMR: result.AMR,
+		Expiry: r.now.Add(idTokenTTL).Unix(), IssuedAt: r.now.Unix(), AuthTime: proven.AuthTime,
+		Nonce: i.nonce, ACR: proven.ACR, AMR: proven.AMR,
 		SessionID: i.grant.SID, ATHash: oidc.ATHash(alg, access),
 	}
 	if len(i.grant.IDToken) > 0 {

@@ -56,7 +56,7 @@ type Store interface {
 // Service answers token, introspection, revocation and userinfo requests.
 type Service struct {
 	Store  Store
-	Policy policy.Policy
+	Policy policy.Source
 	Keys   *keys.Ring
 	Issuer string
 	// NonceKey keys the MACs of DPoP nonces.

@@ -38,8 +38,8 @@ func (s *Service) Userinfo(ctx context.Context, token oidc.Presented, method str
 	if err := s.presented(ctx, c, token, dpop, method, access.JKT); err != nil {
 		return nil, err
 	}
-	if _, err := s.Policy.Allows(s.caseOf(c, nil, user, grant), grant.UserEpoch, evidence(grant)); err != nil {
-		return nil, invalid
+	if _, err := s.allow(ctx, c, nil, user, grant); err != nil {
+		return nil, refusedIs(invalid, err)
 	}
 	if !oidc.HasScope(access.Scope, oidc.ScopeOpenID) {
 		return nil, oidc.Errorf(oidc.InsufficientScope, "the access token has no scope openid")
