@@ -111,6 +111,7 @@ func (d *doctor) examine(ctx context.Context, c configFlag) {
 		defer d.db.Close()
 		d.secrets(ctx)
 		d.clock(ctx)
+		d.policy(ctx)
 	}
 	d.certificate()
 	d.mail(ctx)
@@ -203,6 +204,28 @@ func (d *doctor) clock(ctx context.Context) {
 		return
 	}
 	d.ok(check, "%s", d.now().UTC().Format(time.RFC3339))
+}
+
+// policy says where the rules are from.
+func (d *doctor) policy(ctx context.Context) {
+	const check = "policy"
+	r, err := d.settings.rulesInForce(ctx, d.db)
+	if err != nil {
+		d.bad(check, "A server keeps the last rules that it understood, and does not start again: take the newer release.", "%v", err)
+		return
+	}
+	_, version, err := d.db.Rules(ctx)
+	switch {
+	case err != nil:
+		d.bad(check, "The database must answer.", "%v", err)
+	case r.Source == fromConfiguration && version > 0:
+		d.warn(check, "If those in the database shall apply, take policy out of the configuration.",
+			"%d rules of the configuration apply, and not those in the database, version %d", len(r.Rules), version)
+	case len(r.Rules) == 0:
+		d.ok(check, "no rules of the %s: two factors are required of everyone", r.Source)
+	default:
+		d.ok(check, "%d rules, %s", len(r.Rules), r)
+	}
 }
 
 // mail connects to the SMTP server and logs in.

@@ -17,7 +17,7 @@ type commands struct {
 	Client  clientCommands `cmd:"" help:"Register applications. Works while the server runs."`
 	API     apiCommands    `cmd:"" name:"api" help:"Register APIs that take access tokens. Works while the server runs."`
 	User    userCommands   `cmd:"" help:"Register people. Works while the server runs."`
-	Policy  policyCommands `cmd:"" help:"Say why somebody is asked for a second factor, or is not."`
+	Policy  policyCommands `cmd:"" help:"Who must prove what: the rules, and why somebody is asked for a second factor."`
 	Audit   auditCommands  `cmd:"" help:"Look at what happened. Works while the server runs."`
 	Mail    mailCommands   `cmd:"" help:"Mail to people: send a test, list what waits."`
 	Key     keyCommands    `cmd:"" help:"Signing keys and the master key: list, rotate, reseal."`

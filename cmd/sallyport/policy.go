@@ -19,14 +19,18 @@ import (
 )
 
 type policyCommands struct {
+	Show    policyShowCmd    `cmd:"" help:"Print the rules that apply, and where they are from."`
+	Check   policyCheckCmd   `cmd:"" help:"Read a file of rules and say what it would change. Nothing is changed."`
+	Set     policySetCmd     `cmd:"" help:"Replace the rules in the database, all at once. Servers take them up within a second."`
 	Explain policyExplainCmd `cmd:"" help:"Say which rule applies to a user, at a client, from an address, and what is asked for."`
 }
 
 type policyExplainCmd struct {
 	configFlag
 	outputFlag
-	User    string     `help:"The user's login; without it nobody is signed in, and rules for groups do not apply."`
-	Client  string     `required:"" help:"The client's id."`
+	User   string `help:"The user's login; without it nobody is signed in, and rules for groups do not apply."`
+	Client string `required:"" help:"The client's id."`
+	askedFlags
 	Address netip.Addr `help:"Where the sign-in comes from; without it no network applies."`
 }
 
@@ -39,6 +43,8 @@ type explained struct {
 	Floor     int         `json:"floor"`
 	Factors   []string    `json:"factors,omitempty"`
 	Reach     int         `json:"reach,omitempty"`
+	Source    string      `json:"source"`
+	Asked     *asked      `json:"asked,omitempty"`
 	MaxAge    string      `json:"max_age,omitempty"`
 	TrustDays int         `json:"trusted_device_days,omitempty"`
 	Outcome   string      `json:"outcome"`
@@ -52,6 +58,10 @@ type triedRule struct {
 // Run explains.
 func (c *policyExplainCmd) Run() error {
 	s, _, err := c.load()
+	if err != nil {
+		return err
+	}
+	request, err := c.request(c.User)
 	if err != nil {
 		return err
 	}
@@ -70,13 +80,18 @@ func (c *policyExplainCmd) Run() error {
 				return err
 			}
 		}
-		e := explain(policy.Policy{Rules: s.Policy.policy()}, of, list)
+		rules, err := s.rulesInForce(ctx, db)
+		if err != nil {
+			return err
+		}
+		e := explain(policy.Policy{Rules: rules.Rules}, of, list, request)
+		e.Source = rules.Source
 		return c.print(os.Stdout, e, e.print)
 	})
 }
 
 // explain says what the policy decides, in the order in which it does.
-func explain(p policy.Policy, of policy.Case, list []store.Authenticator) explained {
+func explain(p policy.Policy, of policy.Case, list []store.Authenticator, request *oidc.AuthorizationRequest) explained {
 	rule := p.Rule(of)
 	tried, applies := p.Explain(of)
 	e := explained{
@@ -106,28 +121,34 @@ func explain(p policy.Policy, of policy.Case, list []store.Authenticator) explai
 		return e
 	}
 	reach := authn.Reach(of.User, counted, nil)
-	e.Reach = int(reach)
-	e.Outcome = outcome(p, of, list, reach)
+	of.HasFactor = len(list) > 0
+	e.Reach, e.Asked = int(reach), explainAsked(p, of, request, reach)
+	e.Outcome = outcome(p, of, list, reach, request)
 	return e
 }
 
-// outcome is what happens at a sign-in that asks for nothing of its own.
-func outcome(p policy.Policy, of policy.Case, list []store.Authenticator, reach oidc.Level) string {
-	of.HasFactor = len(list) > 0
-	level := p.Demand(of, &oidc.AuthorizationRequest{}, reach).Level
+// outcome is what happens at a sign-in with the request.
+func outcome(p policy.Policy, of policy.Case, list []store.Authenticator, reach oidc.Level, request *oidc.AuthorizationRequest) string {
+	demand := p.Demand(of, request, reach)
+	names, _ := request.RequestedACR()
+	level := demand.Level
 	switch {
 	case of.User.Disabled:
 		return "refused: the user is disabled"
 	case of.Client.Disabled:
 		return "refused: the client is disabled"
+	case demand.Impossible:
+		return "refused, with unmet_authentication_requirements: nothing that is essential can be performed"
 	case level <= oidc.Level1FA:
 		return "asked for a password alone"
 	case reach >= level:
 		return "asked for a password and one of the factors"
-	case of.User.MayEnroll && len(list) == 0 && p.MayGrace(of):
+	case of.User.MayEnroll && len(list) == 0 && len(names) == 0 && p.MayGrace(of):
 		return "asked to set up a second factor, which may be put off"
 	case of.User.MayEnroll && len(list) == 0 && level <= oidc.Level2FA:
 		return "asked to set up a second factor"
+	case demand.Essential:
+		return "refused, with unmet_authentication_requirements: the account cannot reach what is essential"
 	}
 	return "refused: the account has no factor that suffices, and may not set one up at a sign-in"
 }
@@ -162,6 +183,12 @@ func (e explained) print(w io.Writer) error {
 	if e.Reach > 0 {
 		say("factors that count: %s", orNone(e.Factors))
 		say("level that the account reaches: %d", e.Reach)
+	}
+	if e.Asked != nil {
+		for _, v := range e.Asked.Values {
+			say("asked for %s", v)
+		}
+		say("level that the request needs: %d: %s", e.Asked.Level, e.Asked.Why)
 	}
 	say("at a sign-in: %s", e.Outcome)
 	return failed

@@ -37,7 +37,7 @@ type settings struct {
 	KeyFile              string        `yaml:"key_file" help:"The master key, which seals what the database keeps. Mode 0600. Without it the database is worth nothing, so keep a copy, elsewhere than the database's."`
 	TLSCertificateFile   string        `yaml:"tls_certificate_file" help:"A certificate with its chain, PEM, to speak TLS without a proxy. Read again when the file changes."`
 	TLSKeyFile           string        `yaml:"tls_key_file" help:"The certificate's private key, PEM."`
-	Policy               rules         `yaml:"policy" help:"Who must prove what: a list of rules, of which the first that applies decides. Without one, two factors are required of everyone. See policy.md."`
+	Policy               rules         `yaml:"policy" help:"Who must prove what: a list of rules, of which the first that applies decides. Without this key (null) the rules are those that \"sallyport policy set\" puts in the database; if there are none, two factors are required of everyone. See policy.md."`
 	SessionIdle          time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
 	SessionTTL           time.Duration `yaml:"session_ttl" help:"Ends every session."`
 	KeyRotation          time.Duration `yaml:"key_rotation" help:"How long a signing key signs before the next one does: at least 96h, or negative for never. The next key is published two days before."`
@@ -113,6 +113,9 @@ func parseSettings(text []byte, lookupEnv func(string) (string, bool)) (settings
 		if err := f.set(value); err != nil {
 			return s, nil, fmt.Errorf("environment variable %s: %w", f.env(), err)
 		}
+	}
+	if s.Policy == nil {
+		origins["policy"] = fromDatabase
 	}
 	return s, origins, nil
 }

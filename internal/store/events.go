@@ -144,7 +144,7 @@ func EventTypes() []string {
 		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,
-		EventDatabaseRestored,
+		EventPolicyChanged, EventDatabaseRestored,
 	}
 }
 
