@@ -32,7 +32,7 @@ type clientAddCmd struct {
 	Name                  string        `help:"What people see; the id if empty."`
 	RedirectURI           []string      `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines and devices. May be repeated."`
 	PostLogoutRedirectURI []string      `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
-	Scope                 []string      `placeholder:"SCOPE" help:"A further scope that it may ask for: address or phone. May be repeated."`
+	Scope                 []string      `placeholder:"SCOPE" help:"A further scope that it may ask for: address, phone or groups. May be repeated."`
 	MinLevel              int           `placeholder:"LEVEL" help:"The floor under the policy. 1: one factor, 2: two, 3: a passkey or a security key, 4: one of verified make, which cannot be copied."`
 	API                   []string      `name:"api" sep:"none" placeholder:"URI" help:"An API that it may use with all of its scopes, or with those that follow: 'URI read write'. May be repeated."`
 	Introspect            []string      `name:"introspect" sep:"none" placeholder:"URI" help:"An API that it is: it may ask what tokens for it are worth. May be repeated."`
@@ -153,8 +153,8 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	}
 	made.AccessTokenTTL, made.RefreshTokenTTL, made.RefreshTokenIdle = c.AccessTokenTTL, c.RefreshTokenTTL, c.RefreshTokenIdle
 	for _, scope := range c.Scope {
-		if scope != oidc.ScopeAddress && scope != oidc.ScopePhone {
-			return nil, fmt.Errorf("--scope %s: address and phone may be added; scopes at APIs come with --api", scope)
+		if !slices.Contains([]string{oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeGroups}, scope) {
+			return nil, fmt.Errorf("--scope %s: address, phone and groups may be added; scopes at APIs come with --api", scope)
 		}
 		made.Scopes = append(made.Scopes, scope)
 	}

@@ -55,14 +55,14 @@ func NewMetadata(issuer string) Metadata {
 		RevocationEndpoint:    issuer + "/revoke",
 		DeviceEndpoint:        issuer + "/device_authorization",
 
-		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeAddress, ScopePhone, ScopeOfflineAccess},
+		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeAddress, ScopePhone, ScopeGroups, ScopeOfflineAccess},
 		ResponseTypesSupported: []string{ResponseTypeCode},
 		ResponseModesSupported: []string{ResponseModeQuery, ResponseModeFormPost},
 		GrantTypesSupported:    []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials, GrantDeviceCode},
 		ACRValuesSupported:     []string{ACR1FA, ACR2FA},
 		SubjectTypesSupported:  []string{"public"},
 		ClaimsSupported: slices.Concat([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
-			scopeClaims[ScopeProfile], scopeClaims[ScopeEmail], scopeClaims[ScopeAddress], scopeClaims[ScopePhone]),
+			scopeClaims[ScopeProfile], scopeClaims[ScopeEmail], scopeClaims[ScopeAddress], scopeClaims[ScopePhone], scopeClaims[ScopeGroups]),
 		UILocalesSupported:    []string{"en", "ko"},
 		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
 

@@ -93,7 +93,7 @@ func TestMetadataIsHonoured(t *testing.T) {
 	t.Parallel()
 	m := oidc.NewMetadata("https://id.example.com")
 	c := shop()
-	c.Scopes = append(c.Scopes, oidc.ScopeAddress, oidc.ScopePhone)
+	c.Scopes = append(c.Scopes, oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeGroups)
 	for _, tt := range []struct {
 		parameter string
 		values    []string

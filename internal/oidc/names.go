@@ -20,5 +20,6 @@ const (
 	ScopeEmail         = "email"
 	ScopeAddress       = "address"
 	ScopePhone         = "phone"
+	ScopeGroups        = "groups" // no standard's, but the usual one
 	ScopeOfflineAccess = "offline_access"
 )

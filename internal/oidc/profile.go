@@ -32,7 +32,7 @@ var claimChecks = map[string]func(json.RawMessage) error{
 }
 
 // ownClaims are kept in fields of their own, or made.
-var ownClaims = []string{"name", "preferred_username", "email", "email_verified", "locale", "updated_at"}
+var ownClaims = []string{"name", "preferred_username", "email", "email_verified", "locale", "updated_at", ClaimGroups}
 
 // ParseUserClaim reads one of a user's further claims as an operator writes it. A
 // standard claim of §5.1 is what the standard says; any other is JSON or, if it is
@@ -45,7 +45,7 @@ func ParseUserClaim(name, text string) (json.RawMessage, error) {
 	case isProtocolClaim(name):
 		return nil, errors.New("is the protocol's, and the server's to set")
 	case slices.ContainsFunc(ownClaims, func(own string) bool { return strings.EqualFold(own, name) }):
-		return nil, errors.New("is no further claim: name, email and locale have flags of their own")
+		return nil, errors.New("is no further claim: name, email and locale have flags of their own, and groups a command")
 	case !utf8.ValidString(text) || len(text) > longestClaimValue:
 		return nil, fmt.Errorf("is longer than %d bytes, or no text", longestClaimValue)
 	}

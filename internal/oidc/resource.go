@@ -99,7 +99,7 @@ func validateResourceScopes(scopes []string) error {
 }
 
 // ownScopes mean something at this server (OpenID Connect Core §5.4, §11).
-var ownScopes = []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeAddress, ScopePhone, ScopeOfflineAccess}
+var ownScopes = []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeAddress, ScopePhone, ScopeGroups, ScopeOfflineAccess}
 
 // ValidateResourceURI says whether a URI can name a resource server: absolute and
 // without a fragment (RFC 8707 §2), without credentials. It is compared byte by

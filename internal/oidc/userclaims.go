@@ -5,13 +5,18 @@ import (
 	"strings"
 )
 
-// scopeClaims are the claims that scopes ask for (OpenID Connect Core §5.4).
+// ClaimGroups is the claim of the groups that the user is in, an array of strings.
+const ClaimGroups = "groups"
+
+// scopeClaims are the claims that scopes ask for (OpenID Connect Core §5.4), and the
+// scope of the groups.
 var scopeClaims = map[string][]string{
 	ScopeProfile: {"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile",
 		"picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"},
 	ScopeEmail:   {"email", "email_verified"},
 	ScopeAddress: {"address"},
 	ScopePhone:   {"phone_number", "phone_number_verified"},
+	ScopeGroups:  {ClaimGroups},
 }
 
 // protocolClaims are the server's to set: no user's claim takes their place.

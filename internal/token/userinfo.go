@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -56,7 +57,9 @@ func profile(u *store.User) map[string]any {
 	if len(u.Claims) > 0 {
 		_ = json.Unmarshal(u.Claims, &all) // checked when it was stored
 	}
-	own := map[string]any{"preferred_username": u.Login}
+	// A claim of that name, however written, may have been stored before it was the server's.
+	maps.DeleteFunc(all, func(name string, _ any) bool { return strings.EqualFold(name, oidc.ClaimGroups) })
+	own := map[string]any{"preferred_username": u.Login, oidc.ClaimGroups: append([]string{}, u.Groups...)}
 	if all["updated_at"] == nil {
 		own["updated_at"] = u.CreatedAt.Unix()
 	}

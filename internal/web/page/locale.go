@@ -39,7 +39,7 @@ var (
 		"account.session.ended", "account.others.ended", "account.consent.revoked", "account.locale",
 		"session.ended", "session.replaced", "session.switched", "user.reset", "user.reset.factors", "user.unlocked",
 	}
-	scopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
+	scopes = []string{"openid", "profile", "email", "address", "phone", "groups", "offline_access"}
 )
 
 // catalog holds the texts of all languages, the default language first.
