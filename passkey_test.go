@@ -374,3 +374,23 @@ func TestInvitedPasskeyIsAWayIn(t *testing.T) {
 	v = b.authorize("web").mustStep("login", 200)
 	b.answer(v, "passkey", "answer", k.alone(v, r.user("sora"))).mustCode()
 }
+
+// TestPasskeyThatTheRuleExcludes: whoever signs in with one where it does not count
+// is told, and is not sent in a circle.
+func TestPasskeyThatTheRuleExcludes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *sallyport.Config) {
+		c.Policy = []sallyport.Rule{{Clients: []string{"asks"}, Methods: []string{"totp"}}}
+	})
+	k := r.passkey(virtualwebauthn.AuthenticatorOptions{})
+	u := r.aloneFor(k)
+	b := r.browser()
+	v := b.authorize("asks").mustStep("login", 200)
+	v = b.answer(v, "passkey", "answer", k.alone(v, u))
+	r.mustSay(v, "does not accept passkeys", "excluded")
+	if b.has("sallyport-session") != "" || !strings.Contains(v.body, `name="password"`) {
+		t.Errorf("somebody is signed in, or there is no other way:\n%s", v.body)
+	}
+	v = b.authorize("web").mustStep("login", 200)
+	b.answer(v, "passkey", "answer", k.alone(v, u)).mustCode() // where it counts
+}

@@ -42,6 +42,7 @@ const (
 	ReasonNoPIN         WebAuthnReason = "no_pin" // the same, with a security key
 	ReasonDisabled      WebAuthnReason = "disabled"
 	ReasonPasswordFirst WebAuthnReason = "password_first" // the credential is no way in alone yet
+	ReasonExcluded      WebAuthnReason = "excluded"       // the policy's rule takes no passkeys
 )
 
 // WebAuthnError says why an authenticator's answer was not taken. It counts

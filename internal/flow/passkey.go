@@ -35,8 +35,21 @@ func (e *Engine) SignInOptions(ctx context.Context, v *Visit) ([]byte, error) {
 }
 
 // CheckPasskey returns who has signed the challenge that waits; see CheckSignIn of
-// authn for the errors.
+// authn for the errors. ReasonExcluded: the user's rule takes no passkeys, so that
+// recording it would lead back to where it was given.
 func (e *Engine) CheckPasskey(ctx context.Context, v *Visit, answer string) (*store.User, *authn.Answer, error) {
+	u, a, err := e.checkPasskey(ctx, v, answer)
+	if err != nil {
+		return nil, nil, err
+	}
+	of := v.Case()
+	if of.User = u; !v.Policy.Rule(of).Counts(store.KindWebAuthn) {
+		return nil, nil, &authn.WebAuthnError{Reason: authn.ReasonExcluded}
+	}
+	return u, a, nil
+}
+
+func (e *Engine) checkPasskey(ctx context.Context, v *Visit, answer string) (*store.User, *authn.Answer, error) {
 	return e.WebAuthn.CheckSignIn(v.Progress.Ceremony, answer, v.Now, func(credential []byte) (*store.User, []store.Authenticator, error) {
 		u, err := e.Store.UserByCredential(ctx, credential)
 		if err != nil {

@@ -26,7 +26,8 @@ func (s *server) loginPage(r *http.Request, v *flow.Visit, f page.Frame) (page.L
 		p.ForgotURL = s.base + forgotPath
 	}
 	if len(options) > 0 {
-		p.Passkey = firstWay(r, s.cookie(r, methodCookie)) == methodPasskey && f.Error != passkeyErrors[authn.ReasonPasswordFirst]
+		toPassword := f.Error == passkeyErrors[authn.ReasonPasswordFirst] || f.Error == passkeyErrors[authn.ReasonExcluded]
+		p.Passkey = firstWay(r, s.cookie(r, methodCookie)) == methodPasskey && !toPassword
 	}
 	return p, err
 }
@@ -78,6 +79,7 @@ var passkeyErrors = map[authn.WebAuthnReason]string{
 	authn.ReasonUnverified:    "error.passkey_unverified",
 	authn.ReasonNoPIN:         "error.passkey_no_pin",
 	authn.ReasonPasswordFirst: "error.passkey_password_first",
+	authn.ReasonExcluded:      "error.passkey_excluded",
 }
 
 // webauthnError is what to say of an answer that was refused.

@@ -21,7 +21,7 @@ var (
 		"error.credentials", "error.code", "error.code_used", "error.throttled", "error.locked", "error.busy",
 		"error.missing", "error.stale", "error.saved_required", "error.too_long", "error.not_the_same",
 		"error.webauthn", "error.webauthn_unknown", "error.webauthn_taken",
-		"error.passkey_unknown", "error.passkey_unverified", "error.passkey_no_pin", "error.passkey_password_first", "error.last_factor", "error.many_factors", "error.name", "error.device_code",
+		"error.passkey_unknown", "error.passkey_unverified", "error.passkey_no_pin", "error.passkey_password_first", "error.passkey_excluded", "error.last_factor", "error.many_factors", "error.name", "error.device_code",
 		"password.short", "password.long", "password.common", "password.context", "password.guessable", "password.invalid",
 	}
 	messageCodes = []string{
