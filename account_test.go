@@ -414,3 +414,28 @@ func TestFirstFactorFromTheAccount(t *testing.T) {
 		t.Errorf("got %+v, want an app and codes", list)
 	}
 }
+
+// TestColourScheme: what is chosen is in the next page, in this browser alone.
+func TestColourScheme(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	b.signIn(r.mina, b.authorize("web")).mustCode()
+	for _, c := range []struct{ chosen, want string }{
+		{"dark", `<html lang="en" data-scheme="dark">`}, {"light", `<html lang="en" data-scheme="light">`},
+		{"", `<html lang="en">`}, {`"><script>`, `<html lang="en">`},
+	} {
+		fields := b.get("/account").fields("scheme")
+		fields.Set("scheme", c.chosen)
+		v := b.post("/account/scheme", fields)
+		if v.path != "/account" || !strings.Contains(v.body, c.want) || c.chosen == "dark" && !strings.Contains(v.body, `<option value="dark" selected>`) {
+			t.Errorf("%q: got %s\n%s", c.chosen, v.path, v.body)
+		}
+	}
+	if v := b.post("/account/scheme", url.Values{"scheme": {"dark"}}); strings.Contains(v.body, "data-scheme") {
+		t.Error("a form that was not ours changed it")
+	}
+	if v := r.browser().authorize("web"); strings.Contains(v.body, "data-scheme") {
+		t.Error("another browser has it")
+	}
+}

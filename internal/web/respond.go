@@ -2,9 +2,12 @@ package web
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/web/page"
 )
@@ -13,7 +16,7 @@ import (
 func (s *server) page(w http.ResponseWriter, r *http.Request, status int, uiLocales []string, p page.Page) error {
 	var body bytes.Buffer
 	locale := s.Pages.Locale(uiLocales, r.Header.Get("Accept-Language"))
-	if err := s.Pages.Render(&body, locale, p); err != nil {
+	if err := s.Pages.Render(&body, locale, s.scheme(r), p); err != nil {
 		return fmt.Errorf("render page: %w", err)
 	}
 	h := w.Header()
@@ -23,6 +26,40 @@ func (s *server) page(w http.ResponseWriter, r *http.Request, status int, uiLoca
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
 	return nil
+}
+
+// scheme is the colour scheme that was chosen in this browser; "" for the device's.
+func (s *server) scheme(r *http.Request) string {
+	chosen := s.cookie(r, schemeCookie)
+	if !slices.Contains(page.Schemes, chosen) {
+		return ""
+	}
+	return chosen
+}
+
+const schemeTTL = 365 * 24 * time.Hour
+
+// setScheme keeps what was chosen, in this browser and for nothing else: so it asks for
+// no fresh proof, and is there before anybody signs in.
+func (s *server) setScheme(w http.ResponseWriter, r *http.Request) error {
+	form, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	session, err := s.session(r)
+	switch {
+	case err != nil:
+		return err
+	case session == nil || !hmac.Equal([]byte(form.Get("csrf")), []byte(s.accountToken(r, session))):
+		noted(r).because(reasonStale)
+		return redirect(w, s.base+"/account")
+	}
+	if chosen := form.Get("scheme"); slices.Contains(page.Schemes, chosen) {
+		s.setCookie(w, schemeCookie, chosen, schemeTTL)
+	} else {
+		s.dropCookie(w, schemeCookie)
+	}
+	return redirect(w, s.base+"/account")
 }
 
 func (s *server) home(w http.ResponseWriter, r *http.Request) error {

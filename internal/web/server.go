@@ -100,6 +100,7 @@ func (s *server) routes() *http.ServeMux {
 		{"POST " + s.base + invitationPath + "{token}/password", s.answerInvitation},
 		{"GET " + s.base + "/account", s.showAccount},
 		{"POST " + s.base + "/account", s.beginAccount},
+		{"POST " + s.base + "/account/scheme", s.setScheme},
 		{"POST " + s.base + "/token", s.token},
 		{"POST " + s.base + "/introspect", s.introspect},
 		{"POST " + s.base + "/revoke", s.revoke},
@@ -148,6 +149,7 @@ const (
 	knownCookie   = "sallyport-known"
 	deviceCookie  = "sallyport-device"
 	methodCookie  = "sallyport-method" // the last way in, where it was a passkey
+	schemeCookie  = "sallyport-scheme" // of colours
 )
 
 func (s *server) cookieName(name string) string {

@@ -207,6 +207,7 @@ type Account struct {
 	History      []Happening
 	Locale       string // that the user prefers, "" for the browser's
 	Locales      []Language
+	Scheme       string // of colours, in this browser; "" for the device's
 }
 
 // Factor is a second factor of the account.

@@ -125,7 +125,7 @@ func accounts() (little, much Account) {
 	f.Action, f.Step = "", "account"
 	little = Account{
 		Frame: f, HasPassword: true, CodesLeft: 10, Factors: []Factor{{ID: "01b", Kind: "totp", Added: "2026-10-01"}},
-		Sessions: much.Sessions[:1], Locales: much.Locales,
+		Sessions: much.Sessions[:1], Locales: much.Locales, Scheme: "dark",
 	}
 	return little, much
 }
@@ -142,7 +142,7 @@ func newRenderer(t *testing.T) *Renderer {
 func render(t *testing.T, r *Renderer, locale string, p Page) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := r.Render(&b, locale, p); err != nil {
+	if err := r.Render(&b, locale, "", p); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -383,11 +383,11 @@ func TestRenderUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
 	for _, p := range []Page{Message{Code: "nonsense"}, Login{Frame: Frame{Error: "error.nonsense"}}} {
-		if err := r.Render(&bytes.Buffer{}, "en", p); err == nil {
+		if err := r.Render(&bytes.Buffer{}, "en", "", p); err == nil {
 			t.Errorf("Render(%+v): no error", p)
 		}
 	}
-	if err := r.Render(&bytes.Buffer{}, "xx", Login{}); err == nil {
+	if err := r.Render(&bytes.Buffer{}, "xx", "", Login{}); err == nil {
 		t.Error("Render in an unknown locale: no error")
 	}
 }

@@ -78,7 +78,7 @@ func (r *Renderer) parse(sources, assetNames map[string]string) error {
 			r.templates[locale][name] = t
 		}
 		for _, p := range every {
-			if err := r.Render(io.Discard, locale, p); err != nil {
+			if err := r.Render(io.Discard, locale, "", p); err != nil {
 				return err
 			}
 		}
@@ -86,15 +86,24 @@ func (r *Renderer) parse(sources, assetNames map[string]string) error {
 	return nil
 }
 
-// Render writes a whole HTML document. When it fails, part of the document may
-// have been written; it fails for a locale, an error key or a message code that
-// does not exist.
-func (r *Renderer) Render(w io.Writer, locale string, p Page) error {
+// Schemes are the colour schemes that a user can choose; "" is as the device has it.
+var Schemes = []string{"light", "dark"}
+
+// document is what the layout is about.
+type document struct {
+	Page   Page
+	Scheme string
+}
+
+// Render writes a whole HTML document, in one of Schemes, or "". When it fails, part
+// of the document may have been written; it fails for a locale, an error key or a
+// message code that does not exist.
+func (r *Renderer) Render(w io.Writer, locale, scheme string, p Page) error {
 	t := r.templates[locale][p.name()]
 	if t == nil {
 		return fmt.Errorf("page: no page %q in locale %q", p.name(), locale)
 	}
-	if err := t.ExecuteTemplate(w, "layout", p); err != nil {
+	if err := t.ExecuteTemplate(w, "layout", document{p, scheme}); err != nil {
 		return fmt.Errorf("page: %w", err)
 	}
 	return nil

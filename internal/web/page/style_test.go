@@ -20,7 +20,11 @@ func TestContrast(t *testing.T) {
 	if !ok {
 		t.Fatal("no dark colours")
 	}
-	for name, part := range map[string]string{"light": light, "dark": dark} {
+	dark, chosen, ok := strings.Cut(dark, `:root:where([data-scheme="dark"])`)
+	if !ok {
+		t.Fatal("no dark colours to choose")
+	}
+	for name, part := range map[string]string{"light": light, "dark": dark, "dark, chosen": chosen} {
 		colour := map[string]string{}
 		for _, m := range regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6});`).FindAllStringSubmatch(part, -1) {
 			colour[m[1]] = m[2]
