@@ -55,6 +55,8 @@ func notReady(err error) string {
 		return "the clock is not the database's"
 	case errors.Is(err, sallyport.ErrSigningKeys):
 		return "the signing keys cannot be read"
+	case errors.Is(err, sallyport.ErrPolicy):
+		return "the rules of the policy cannot be read"
 	}
 	return "the database does not answer"
 }

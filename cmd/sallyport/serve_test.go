@@ -357,9 +357,10 @@ func TestFailedStoreEndsTheProcess(t *testing.T) {
 func TestReadyAsksTheDatabase(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"the database does not answer\n":    errors.New("database is locked"),
-		"the clock is not the database's\n": fmt.Errorf("%w: by 3s", sallyport.ErrClock),
-		"the signing keys cannot be read\n": fmt.Errorf("%w: damaged", sallyport.ErrSigningKeys),
+		"the rules of the policy cannot be read\n": fmt.Errorf("%w: a newer release's", sallyport.ErrPolicy),
+		"the database does not answer\n":           errors.New("database is locked"),
+		"the clock is not the database's\n":        fmt.Errorf("%w: by 3s", sallyport.ErrClock),
+		"the signing keys cannot be read\n":        fmt.Errorf("%w: damaged", sallyport.ErrSigningKeys),
 	} {
 		r := &running{log: slog.New(slog.DiscardHandler), failed: make(chan struct{}), ready: func(context.Context) error { return err }}
 		if status, body := answerOf(r.health(), "/readyz"); status != http.StatusServiceUnavailable || body != want {
