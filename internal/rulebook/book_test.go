@@ -200,7 +200,11 @@ func TestWhoGoesTakesNobodyAlong(t *testing.T) {
 	}
 	second, leave := context.WithCancel(t.Context())
 	go func() { _, err := book.Policy(second); gone <- err }()
-	<-s.asked // the next reads for itself, in the same second
+	select { // the next reads for itself, in the same second
+	case <-s.asked:
+	case err := <-gone:
+		t.Fatalf("who came next: got %v, and nobody read", err)
+	}
 	leave()
 	<-gone
 	if s.log.Len() > 0 {
