@@ -421,14 +421,15 @@ func TestColourScheme(t *testing.T) {
 	r := newRig(t)
 	b := r.browser()
 	b.signIn(r.mina, b.authorize("web")).mustCode()
-	for _, c := range []struct{ chosen, want string }{
-		{"dark", `<html lang="en" data-scheme="dark">`}, {"light", `<html lang="en" data-scheme="light">`},
-		{"", `<html lang="en">`}, {`"><script>`, `<html lang="en">`},
+	for _, c := range []struct{ chosen, want, dark string }{
+		{"dark", `<html lang="en" data-scheme="dark">`, `\.css">\n`}, {"light", `<html lang="en" data-scheme="light">`, ``},
+		{"", `<html lang="en">`, `\.css" media="\(prefers-color-scheme: dark\)">`}, {`"><script>`, `<html lang="en">`, `\.css" media=`},
 	} {
 		fields := b.get("/account").fields("scheme")
 		fields.Set("scheme", c.chosen)
 		v := b.post("/account/scheme", fields)
-		if v.path != "/account" || !strings.Contains(v.body, c.want) || c.chosen == "dark" && !strings.Contains(v.body, `<option value="dark" selected>`) {
+		dark := regexp.MustCompile(`assets/dark-[0-9a-f]+` + c.dark).MatchString(v.body)
+		if v.path != "/account" || dark != (c.dark != "") || !strings.Contains(v.body, c.want) || c.chosen == "dark" && !strings.Contains(v.body, `<option value="dark" selected>`) {
 			t.Errorf("%q: got %s\n%s", c.chosen, v.path, v.body)
 		}
 	}

@@ -32,7 +32,7 @@ func (r *Renderer) Asset(name string) (data []byte, contentType, etag string, ok
 func (r *Renderer) loadAssets(files overlay) (map[string]string, error) {
 	r.assets = map[string]asset{}
 	hashed := map[string]string{}
-	for _, name := range []string{"style.css", "app.js", "webauthn.js", "logo.svg"} {
+	for _, name := range []string{"dark.css", "style.css", "app.js", "webauthn.js", "logo.svg"} {
 		data, err := files.read("assets/" + name)
 		if err != nil {
 			return nil, err
