@@ -2,6 +2,8 @@ package rs
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -52,6 +54,37 @@ func TestAnswersAreBounded(t *testing.T) {
 	get("later")
 	if len(a.known) != 1 {
 		t.Errorf("%d are remembered after all ended", len(a.known))
+	}
+}
+
+// TestLeavingTakesNothingFromTheOthers: the request that asked may go away; those
+// that wait for the answer get it.
+func TestLeavingTakesNothingFromTheOthers(t *testing.T) {
+	t.Parallel()
+	a := newAnswers(time.Now, longestCache)
+	asking, release := make(chan struct{}), make(chan struct{})
+	ask := func(ctx context.Context, _ string) (verdict, error) {
+		close(asking)
+		<-release
+		return verdict{token: &Token{}}, ctx.Err()
+	}
+	gone, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, err := a.get(gone, "token", ask)
+		left <- err
+	}()
+	<-asking
+	a.mu.Lock()
+	others := a.flights[sha256.Sum256([]byte("token"))]
+	a.mu.Unlock()
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("who left got %v", err)
+	}
+	close(release)
+	if <-others.done; others.err != nil {
+		t.Errorf("the others got %v", others.err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -125,7 +126,7 @@ func (c Config) withDefaults() Config {
 	if c.Replays == nil {
 		c.Replays = &memory{now: c.Now}
 	}
-	c.Algorithms, c.Scopes = slices.Clone(c.Algorithms), slices.Clone(c.Scopes)
+	c.Algorithms, c.Scopes, c.Satisfies = slices.Clone(c.Algorithms), slices.Clone(c.Scopes), maps.Clone(c.Satisfies)
 	return c
 }
 

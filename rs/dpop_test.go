@@ -72,8 +72,7 @@ func TestDPoPAccepted(t *testing.T) {
 func (b bound) wantDPoPRefused(what string, w *httptest.ResponseRecorder, code string) {
 	b.t.Helper()
 	challenges := w.Header()["Www-Authenticate"]
-	last := challenges[len(challenges)-1]
-	if w.Code != 401 || !strings.HasPrefix(last, `DPoP error="`+code+`"`) || strings.Contains(strings.Join(challenges[:len(challenges)-1], ""), "error") {
+	if w.Code != 401 || len(challenges) != 2 || !strings.HasPrefix(challenges[1], `DPoP error="`+code+`"`) || strings.Contains(challenges[0], "error") {
 		b.t.Errorf("%s: got %d %q, want 401 %s", what, w.Code, challenges, code)
 	}
 }
@@ -92,6 +91,13 @@ func TestBoundTokensNeedTheirProof(t *testing.T) {
 	b.wantDPoPRefused("with a proof of 20 kB", b.send("DPoP "+b.token, b.proof()+strings.Repeat("A", 20<<10)), "invalid_dpop_proof")
 	b.wantDPoPRefused("with a thief's proof", b.send("DPoP "+b.token, thief.Proof("GET", itemsURL, b.token, b.Now())), "invalid_token")
 	b.wantDPoPRefused("an unbound token", b.send("DPoP "+b.JWT(b.Claims(orders, "")), b.proof()), "invalid_token")
+	twice := b.claims(b.key)
+	twice["cnf"] = map[string]any{"jkt": b.key.Thumbprint(), "x5t#S256": "A"}
+	b.token = b.JWT(twice)
+	b.wantDPoPRefused("bound to a certificate too", b.send("DPoP "+b.token, b.proof()), "invalid_token")
+	b.token = b.JWT(b.claims(b.key))
+	header := map[string]any{"alg": "ES256", "typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: b.key.Public()}, "pad": strings.Repeat("A", 20<<10)}
+	b.wantDPoPRefused("with a good proof of 20 kB", b.send("DPoP "+b.token, b.key.Sign(header, payloadOf(t, b.proof()))), "invalid_dpop_proof")
 	off := newBound(t, rs.DPoPOff)
 	off.wantRefused("DPoP is off", off.send("DPoP "+off.token, off.proof()), 401, "")
 	off.wantInvalid("DPoP is off, as Bearer", off.send("Bearer "+off.token, off.proof()))
@@ -132,8 +138,9 @@ func TestDPoPProofs(t *testing.T) {
 	}
 	seconds := func(d time.Duration) int64 { return b.Now().Add(d).Unix() }
 	public := jose.JSONWebKey{Key: b.key.Public()}
-	withPrivate, _ := json.Marshal(public)
-	withPrivate = append([]byte(`{"d":"AAAA",`), withPrivate[1:]...)
+	text, _ := json.Marshal(public)
+	withPrivate := append([]byte(`{"d":"AAAA",`), text[1:]...)
+	withPrime := append([]byte(`{"p":"AAAA",`), text[1:]...)
 	p384 := map[string]string{"kty": "EC", "crv": "P-384", "x": "AA", "y": "AA"}
 	for name, c := range map[string]struct {
 		header, claim string
@@ -151,6 +158,8 @@ func TestDPoPProofs(t *testing.T) {
 		"no jwk":                 {header: "jwk", value: missing},
 		"a string as jwk":        {header: "jwk", value: "key"},
 		"a jwk with its private": {header: "jwk", value: json.RawMessage(withPrivate)},
+		"a jwk for another alg":  {header: "jwk", value: jose.JSONWebKey{Key: b.key.Public(), Algorithm: "ES384"}},
+		"a jwk with a prime":     {header: "jwk", value: json.RawMessage(withPrime)},
 		"a symmetric jwk":        {header: "jwk", value: map[string]string{"kty": "oct", "k": "AAAA"}},
 		"a malformed jwk":        {header: "jwk", value: p384},
 		"another's jwk":          {header: "jwk", value: jose.JSONWebKey{Key: rstest.NewKey("ES256").Public()}},
@@ -298,4 +307,13 @@ func TestSharedReplays(t *testing.T) {
 	b.wantDPoPRefused("used at another node", b.send("DPoP "+b.token, b.proof()), "invalid_dpop_proof")
 	first, failure = true, errors.New("the database is away")
 	b.wantUnavailable("nobody knows", b.send("DPoP "+b.token, b.proof()))
+}
+
+func payloadOf(t *testing.T, token string) []byte {
+	t.Helper()
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
 }

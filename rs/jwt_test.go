@@ -185,6 +185,9 @@ func TestJWTForgeries(t *testing.T) {
 		"nothing":                {header(), nil, false},
 		"bytes that are no text": {header(), []byte("{\"sub\":\"\xff\"}"), false},
 	}
+	long := a.Claims(orders, "")
+	long["pad"] = strings.Repeat("A", 12<<10)
+	a.wantInvalid("a good token of 17 kB", a.bearer(a.JWT(long)))
 	for name, c := range signed {
 		w := a.bearer(a.Sign(c.header, c.payload))
 		if c.ok {

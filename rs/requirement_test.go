@@ -14,7 +14,7 @@ import (
 func TestLevels(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(c *rs.Config) {
-		c.Satisfies = map[string][]string{"gold": {"silver", rs.ACR2FA}}
+		c.Satisfies = map[string][]string{"gold": {"silver", rs.ACR2FA}, "": {rs.ACR2FA}}
 	})
 	ladder := []string{rs.ACR1FA, rs.ACR2FA, rs.ACRPHR, rs.ACRPHRH}
 	type pair struct{ got, want string }
