@@ -124,7 +124,7 @@ func (c Config) withDefaults() Config {
 		c.ExternalURL = u.Scheme + "://" + u.Host
 	}
 	if c.Replays == nil {
-		c.Replays = &memory{now: c.Now}
+		c.Replays = &memory{now: c.Now, most: mostProofs}
 	}
 	c.Algorithms, c.Scopes, c.Satisfies = slices.Clone(c.Algorithms), slices.Clone(c.Scopes), maps.Clone(c.Satisfies)
 	return c

@@ -30,7 +30,8 @@ var errManyProofs = errors.New("more DPoP proofs than can be remembered")
 // one or in the one before. When it is full it remembers no more, and says so:
 // to forget would be to let a proof pass twice (RFC 9449 §11.1).
 type memory struct {
-	now func() time.Time
+	now  func() time.Time
+	most int
 
 	mu         sync.Mutex
 	began      time.Time // of the generation that is young
@@ -48,7 +49,7 @@ func (m *memory) Use(_ context.Context, proof [sha256.Size]byte, _ time.Time) (b
 	if _, used := m.young[proof]; used {
 		return false, nil
 	}
-	if len(m.young)+len(m.old) >= mostProofs {
+	if len(m.young)+len(m.old) >= m.most {
 		return false, errManyProofs
 	}
 	m.young[proof] = struct{}{}

@@ -15,7 +15,7 @@ func name(i int) [sha256.Size]byte { return sha256.Sum256([]byte(strconv.Itoa(i)
 func TestMemoryKeepsProofsAsLongAsTheyAreGood(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
-	m := &memory{now: func() time.Time { return now }}
+	m := &memory{now: func() time.Time { return now }, most: 1000}
 	used := map[int]time.Time{}
 	for i := range 2000 {
 		now = now.Add(time.Duration(i%7) * time.Second)
@@ -43,20 +43,20 @@ func TestMemoryKeepsProofsAsLongAsTheyAreGood(t *testing.T) {
 func TestFullMemoryForgetsNothing(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
-	m := &memory{now: func() time.Time { return now }}
-	for i := range mostProofs {
+	m := &memory{now: func() time.Time { return now }, most: 1000}
+	for i := range 1000 {
 		if first, err := m.Use(t.Context(), name(i), now); !first || err != nil {
 			t.Fatalf("%d: got %t, %v", i, first, err)
 		}
 	}
-	if first, err := m.Use(t.Context(), name(mostProofs), now); first || !errors.Is(err, errManyProofs) {
+	if first, err := m.Use(t.Context(), name(1000), now); first || !errors.Is(err, errManyProofs) {
 		t.Errorf("one more: got %t, %v", first, err)
 	}
 	if first, err := m.Use(t.Context(), name(0), now); first || err != nil {
 		t.Errorf("the first again: got %t, %v", first, err)
 	}
 	now = now.Add(2 * longestProof)
-	if first, err := m.Use(t.Context(), name(mostProofs), now); !first || err != nil {
+	if first, err := m.Use(t.Context(), name(1000), now); !first || err != nil {
 		t.Errorf("later: got %t, %v", first, err)
 	}
 }
