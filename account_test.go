@@ -373,6 +373,26 @@ func TestAccountRevokesApplications(t *testing.T) {
 	b.authorize("asks").mustStep("consent", 200)
 }
 
+// TestAccountShowsApplicationsWithoutConsent: an application of the operator's, which
+// asks for none, is there as long as it has something, and can be ended.
+func TestAccountShowsApplicationsWithoutConsent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	issued := r.redeem("web", b.signIn(r.mina, b.authorize("web", "scope", "openid offline_access")).mustCode())
+	v := b.account2(r.mina)
+	if !strings.Contains(v.body, "<bdi>Shop</bdi>") || !strings.Contains(v.body, "stays signed in") || strings.Contains(v.body, "Allowed on") {
+		t.Fatalf("the application is not on the page as it is:\n%s", v.body)
+	}
+	v = b.answer(v, "revoke").mustStep("manage", 200)
+	if strings.Contains(v.body, "<bdi>Shop</bdi>") {
+		t.Error("the application is still on the page")
+	}
+	if got := r.token("web", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {issued.Refresh}}); got.Error != "invalid_grant" {
+		t.Errorf("refresh after it: %+v, want invalid_grant", got)
+	}
+}
+
 // TestAccountIssuesNothing: no end of it leads to an application, and a session alone
 // sees what the policy lets it see.
 func TestAccountIssuesNothing(t *testing.T) {

@@ -256,7 +256,7 @@ func (e *Engine) EndOwnDevice(ctx context.Context, v *Visit, id string) error {
 	return e.Store.EndTrustedDevice(ctx, v.User.ID, id, v.event(store.EventDeviceEnded, id))
 }
 
-// RevokeConsent takes back what the user allowed a client.
+// RevokeConsent takes back all that a client has of the user.
 func (e *Engine) RevokeConsent(ctx context.Context, v *Visit, clientID string) error {
 	c, err := v.change(store.EventAccountConsentRevoked, "")
 	if err != nil {
@@ -275,11 +275,15 @@ func (e *Engine) SetLocale(ctx context.Context, v *Visit, locale string) error {
 	return e.Store.SetLocale(ctx, c, locale)
 }
 
-// Application is what a user allowed for good.
+// Application is what an application has of a user.
 type Application struct {
 	Client *oidc.Client
-	Scope  []string // those at an API, too
-	Since  time.Time
+	Scope  []string  // allowed for good, those at an API, too
+	Since  time.Time // when it was allowed; zero: it was not, for good
+	// LastGrant is when the newest grant that is live was made; zero: none is. Stays: it
+	// can be refreshed when the session is over.
+	LastGrant time.Time
+	Stays     bool
 }
 
 // Holdings are what was issued to the user and is still good.
@@ -297,11 +301,11 @@ func (e *Engine) Holdings(ctx context.Context, v *Visit) (h Holdings, err error)
 	if h.Devices, err = e.Store.TrustedDevices(ctx, v.User.ID, v.Now); err != nil {
 		return h, fmt.Errorf("load trusted devices: %w", err)
 	}
-	consents, err := e.Store.UserConsents(ctx, v.User.ID)
+	clients, err := e.Store.UserClients(ctx, v.User.ID, v.Now)
 	if err != nil {
-		return h, fmt.Errorf("load consents: %w", err)
+		return h, fmt.Errorf("load the user's clients: %w", err)
 	}
-	for _, c := range consents {
+	for _, c := range clients {
 		client, err := e.Store.Client(ctx, c.ClientID)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
@@ -309,7 +313,7 @@ func (e *Engine) Holdings(ctx context.Context, v *Visit) (h Holdings, err error)
 		if err != nil {
 			return h, fmt.Errorf("load client: %w", err)
 		}
-		a := Application{Client: client, Since: c.UpdatedAt}
+		a := Application{Client: client, Since: c.AllowedAt, LastGrant: c.LastGrant, Stays: c.Stays}
 		for _, scope := range c.Scope {
 			a.Scope = append(a.Scope, scope[strings.LastIndexByte(scope, ' ')+1:]) // one at an API has its id before it
 		}

@@ -27,8 +27,9 @@ const (
 // sent here by whoever holds that one, and no authenticator notices (RFC 8628 §5.4).
 const farthest = oidc.Level2FA
 
-// forDevice: what the interaction ends in goes to another device.
-func (s State) forDevice() bool { return s.Progress.DeviceCode != "" }
+// forDevice: what the interaction ends in goes to another device. Changes of an account
+// go nowhere.
+func (s State) forDevice() bool { return s.Progress.DeviceCode != "" && !s.Progress.Account }
 
 // ForDevice reports whether the visit answers a device that waits, in the place of a
 // redirect.

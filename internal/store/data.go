@@ -372,6 +372,18 @@ type Consent struct {
 	ClientHash []byte
 }
 
+// UserClient is what a client has of a user.
+type UserClient struct {
+	ClientID string
+	// Scope is what was allowed for good, at AllowedAt; zero: nothing was.
+	Scope     []string
+	AllowedAt time.Time
+	// LastGrant is when the newest grant that is live was made; zero: none is.
+	LastGrant time.Time
+	// Stays: one of them can be refreshed after the session has ended.
+	Stays bool
+}
+
 // SigningKey is a signing key at rest.
 type SigningKey struct {
 	ID        string // kid

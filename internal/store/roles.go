@@ -196,14 +196,15 @@ type Accounts interface {
 	// EndOthers ends everything that was issued to the user but the session.
 	EndOthers(ctx context.Context, c Change) error
 	// RevokeConsent forgets what the user allowed a client, and ends the client's grants
-	// and interactions with it. ErrNotFound if nothing was allowed.
+	// of the user and interactions with it. ErrNotFound if there is neither.
 	RevokeConsent(ctx context.Context, c Change, clientID string) error
 	// SetLocale sets the language that the user prefers; "" for none.
 	SetLocale(ctx context.Context, c Change, locale string) error
 	// UserSessions returns the user's live sessions, without proofs, the oldest first.
 	UserSessions(ctx context.Context, userID string, now time.Time) ([]Session, error)
-	// UserConsents returns what the user allowed for good, by client.
-	UserConsents(ctx context.Context, userID string) ([]Consent, error)
+	// UserClients returns the clients that the user allowed something for good, or that
+	// have a grant of the user's that is live, in the order of their ids.
+	UserClients(ctx context.Context, userID string, now time.Time) ([]UserClient, error)
 }
 
 // Change is what every change by a user hangs on: the user's epoch, a live session of

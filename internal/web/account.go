@@ -135,7 +135,7 @@ func (s *server) accountPage(r *http.Request, v *flow.Visit, f page.Frame) (page
 		})
 	}
 	for _, a := range held.Applications {
-		p.Applications = append(p.Applications, page.Application{ID: a.Client.ID, Name: a.Client.Name, Scopes: a.Scope, Since: day(a.Since)})
+		p.Applications = append(p.Applications, page.Application{ID: a.Client.ID, Name: a.Client.Name, Scopes: a.Scope, Since: day(a.Since), LastUsed: minute(a.LastGrant), Stays: a.Stays})
 	}
 	p.History, err = s.history(r, u.ID)
 	return p, err

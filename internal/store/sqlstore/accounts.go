@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -118,8 +119,9 @@ const revokeGrantsOf = `UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND
 // RevokeConsent implements store.Accounts. A grant's tokens end with it: each use asks.
 func (s *Store) RevokeConsent(ctx context.Context, c store.Change, clientID string) error {
 	return s.keeping(ctx, c, all(
-		must(store.ErrNotFound, `DELETE FROM consents WHERE user_id = $1 AND client_id = $2`, c.UserID, clientID),
-		exec(revokeGrantsOf, c.UserID, clientID, ms(c.Now)),
+		anyOf(store.ErrNotFound,
+			counted(`DELETE FROM consents WHERE user_id = $1 AND client_id = $2`, c.UserID, clientID),
+			counted(revokeGrantsOf, c.UserID, clientID, ms(c.Now))),
 		exec(`DELETE FROM interactions WHERE client_id = $2 AND id <> $3 AND session_id IN (SELECT id FROM sessions WHERE user_id = $1)`,
 			c.UserID, clientID, c.Interaction.ID)))
 }
@@ -143,14 +145,24 @@ func (s *Store) UserSessions(ctx context.Context, userID string, now time.Time) 
 	return list, err
 }
 
-// UserConsents implements store.Accounts.
-func (s *Store) UserConsents(ctx context.Context, userID string) (list []store.Consent, err error) {
-	err = s.read(ctx, `SELECT user_id, client_id, scope, updated_at, client_hash FROM consents WHERE user_id = $1 ORDER BY client_id`,
-		[]any{userID}, func(r *sql.Rows) error {
-			var c store.Consent
-			err := r.Scan(&c.UserID, &c.ClientID, fromJSON{&c.Scope}, at{&c.UpdatedAt}, &c.ClientHash)
-			list = append(list, c)
-			return err
-		})
+// UserClients implements store.Accounts. An offline grant is live as long as it can be
+// refreshed.
+func (s *Store) UserClients(ctx context.Context, userID string, now time.Time) (list []store.UserClient, err error) {
+	err = s.read(ctx, `SELECT client_id, MAX(scope), MAX(allowed_at), MAX(granted_at), MAX(stays) FROM (
+			SELECT client_id, scope, updated_at AS allowed_at, 0 AS granted_at, 0 AS stays FROM consents WHERE user_id = $1
+			UNION ALL
+			SELECT g.client_id, '', 0, g.created_at, g.offline FROM grants g`+ofGrant+` WHERE g.user_id = $1 AND`+live+`
+				AND (g.offline = 0 OR EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.grant_id = g.id AND r.used_at = 0 AND r.expires_at > $2
+					AND (r.idle_at = 0 OR r.idle_at > $2)))
+		) AS has GROUP BY client_id ORDER BY client_id`, []any{userID, ms(now)}, func(r *sql.Rows) error {
+		var c store.UserClient
+		var scope string
+		err := r.Scan(&c.ClientID, &scope, at{&c.AllowedAt}, at{&c.LastGrant}, &c.Stays)
+		if err == nil && scope != "" {
+			err = json.Unmarshal([]byte(scope), &c.Scope)
+		}
+		list = append(list, c)
+		return err
+	})
 	return list, err
 }

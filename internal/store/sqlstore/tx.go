@@ -71,6 +71,31 @@ func mustOr(why step, query string, args ...any) step {
 	}
 }
 
+// write is a statement that says how many rows it has changed.
+type write func(*tx) (int64, error)
+
+func counted(query string, args ...any) write {
+	return func(t *tx) (int64, error) { return t.count(query, args...) }
+}
+
+// anyOf runs all of the writes; otherwise if none of them changes a row.
+func anyOf(otherwise error, writes ...write) step {
+	return func(t *tx) error {
+		changed := int64(0)
+		for _, w := range writes {
+			n, err := w(t)
+			if err != nil {
+				return err
+			}
+			changed += n
+		}
+		if changed == 0 {
+			return otherwise
+		}
+		return nil
+	}
+}
+
 // ifSet is ErrUsed if the query finds a time that is set, else otherwise.
 func ifSet(otherwise error, query string, args ...any) step {
 	return func(t *tx) error {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"reflect"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -241,11 +242,39 @@ func revokeConsentEndsItsGrants(w *world) {
 	w.is("another client's", w.refreshErr(forum), nil)
 	w.is("another user's", w.refreshErr(others), nil)
 	w.is("interaction of the client", w.interactionErr(asked), store.ErrNotFound)
-	list, err := w.UserConsents(w.ctx, v.user.ID)
+	list, err := w.UserClients(w.ctx, v.user.ID, w.now)
 	w.must(err)
-	if len(list) != 1 || list[0].ClientID != "forum" || !reflect.DeepEqual(list[0].Scope, []string{"openid"}) || !list[0].UpdatedAt.Equal(w.now) {
-		w.Errorf("got %+v, want the forum's alone", list)
+	want := []store.UserClient{{ClientID: "forum", Scope: []string{"openid"}, AllowedAt: w.now, LastGrant: w.now, Stays: true}}
+	if !reflect.DeepEqual(list, want) {
+		w.Errorf("got %+v, want %+v", list, want)
 	}
+}
+
+func userClientsAreLive(w *world) {
+	v := w.visit(w.user())
+	w.is("nothing to take back", w.RevokeConsent(w.ctx, w.change(v), "shop"), store.ErrNotFound)
+	has := func(what string, now time.Time, want ...store.UserClient) {
+		w.Helper()
+		list, err := w.UserClients(w.ctx, v.user.ID, now)
+		w.must(err)
+		if !reflect.DeepEqual(list, want) {
+			w.Errorf("%s: got %+v, want %+v", what, list, want)
+		}
+	}
+	has("nothing", w.now)
+	w.redeemed(w.visit(w.user()), true) // another user's
+	w.redeemed(v, false)
+	has("in a session", w.now, store.UserClient{ClientID: "shop", LastGrant: w.now})
+	has("after it", v.session.ExpiresAt)
+	v.interaction = w.interaction(v.session.ID)
+	_, t := w.redeemed(v, true)
+	stays := store.UserClient{ClientID: "shop", LastGrant: w.now, Stays: true}
+	has("that stays", w.now, stays)
+	has("until it cannot be refreshed", t.Refresh.ExpiresAt)
+	v.interaction = w.interaction(v.session.ID)
+	w.must(w.RevokeConsent(w.ctx, w.change(v), "shop"))
+	has("taken back, where nothing was allowed for good", w.now)
+	w.is("its token", w.refreshErr(t), store.ErrNotFound)
 }
 
 func userSessionsAreLive(w *world) {

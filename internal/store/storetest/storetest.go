@@ -155,6 +155,7 @@ var Checks = []Check{
 	{"RenewedCodesAreTheOnlyOnes", renewedCodesAreTheOnlyOnes},
 	{"ChangePasswordComparesTheOld", changePasswordComparesTheOld},
 	{"RevokeConsentEndsItsGrants", revokeConsentEndsItsGrants},
+	{"UserClientsAreLive", userClientsAreLive},
 	{"UserSessionsAreLive", userSessionsAreLive},
 	{"TOTPStepAcceptedOnce", totpStepAcceptedOnce},
 	{"TOTPStepsOnlyRise", totpStepsOnlyRise},

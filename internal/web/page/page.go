@@ -227,11 +227,13 @@ type Session struct {
 	This            bool // the one that shows the page
 }
 
-// Application is what the user allowed an application.
+// Application is what an application has of the user.
 type Application struct {
 	ID, Name string
-	Scopes   []string
+	Scopes   []string // allowed for good, since Since
 	Since    Moment
+	LastUsed Moment // the last sign-in that it still has something of
+	Stays    bool   // signed in, when the browser is not
 }
 
 // Happening is a line of the user's history.

@@ -118,7 +118,7 @@ func accounts() (little, much Account) {
 			{ID: "01d", Since: "2026-11-27 22:01 UTC", LastSeen: "2026-11-27 22:40 UTC"},
 		},
 		Devices:      []Session{{ID: "01e", Browser: "Chrome", System: "Android", Address: "2001:db8::1", Since: "2026-11-01", LastSeen: "2026-11-20"}},
-		Applications: []Application{{ID: "shop", Name: "Paper Shop", Scopes: []string{"openid", "email", "orders:read"}, Since: "2026-11-20"}},
+		Applications: []Application{{ID: "shop", Name: "Paper Shop", Scopes: []string{"openid", "email", "orders:read"}, Since: "2026-11-20", LastUsed: "2026-11-28 03:14 UTC"}, {ID: "tv", Name: "Television", LastUsed: "2026-11-27 20:15 UTC", Stays: true}},
 		History:      []Happening{{Code: "login.totp", At: "2026-11-28 03:14 UTC", Address: "192.0.2.7"}, {Code: "account.password", At: "2026-11-27 10:00 UTC"}},
 		Locale:       "ko", Locales: []Language{{"en", "English"}, {"ko", "한국어"}},
 	}
