@@ -196,10 +196,12 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		return step, true
 	case s.bypassed(demand.Level):
 		return s.enrollStep(step), false
-	case reach >= demand.Level && s.trusted():
-		return step, true
 	case reach >= demand.Level:
-		return s.missingFactor(step, demand.Level), false
+		missing := s.missingFactor(step, demand.Level)
+		if missing.Name == SecondFactor && s.trusted() { // it spares nobody a password that is too old
+			return step, true
+		}
+		return missing, false
 	case demand.MayEnroll && s.mayEnroll() && s.putOff():
 		return step, true
 	case demand.MayEnroll && s.mayEnroll() && demand.Level <= enrollReach:

@@ -385,6 +385,13 @@ func TestNext(t *testing.T) {
 			s.User.Disabled = true
 			return s
 		}, flow.Refuse, oidc.AccessDenied},
+		"a trusted browser, and a password of yesterday": {func() flow.State {
+			s := signedIn(base(), password)
+			s.Session.Proofs[0].At = noon.Add(-25 * time.Hour)
+			s.Policy = ruled(policy.Rule{TrustedDeviceDays: 30})
+			s.Authenticators, s.Device = []store.Authenticator{totp()}, device(oidc.Level2FA, time.Hour)
+			return s
+		}, flow.Login, ""},
 		"a disabled authenticator's proof": {func() flow.State {
 			s := signedIn(base(), password, code)
 			gone := totp()
