@@ -106,14 +106,14 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,
 		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,
 	}
-	if err := s.wireMail(ctx, issuer); err != nil {
+	if err := s.wireMail(ctx, issuer, authn.NewMailKey(sealer)); err != nil {
 		return err
 	}
 	s.metrics = metric.New(s.sources(hasher, ring))
 	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Issuer: c.Issuer, Now: c.Now}
 	s.Handler, err = web.New(web.Config{
 		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages, SendsMail: s.sender != nil,
-		Checker:    &authn.Checker{Store: s.store, Hasher: hasher, Sealer: sealer, ThrottleKey: authn.ThrottleKey(sealer), Now: c.Now},
+		Checker:    &authn.Checker{Store: s.store, Hasher: hasher, Sealer: sealer, ThrottleKey: authn.ThrottleKey(sealer), MailKey: authn.NewMailKey(sealer), Now: c.Now},
 		IsOperator: func(proof string) bool { return sealer.ProofIs(proof, "doctor", c.Now()) },
 		CSRFKey:    sealer.Derive("csrf"), KnownKey: sealer.Derive("known browser"),
 		Limits: c.limits(), Metrics: s.metrics, TrustedProxies: c.TrustedProxies, Log: c.Log, Now: c.Now,
@@ -136,17 +136,22 @@ func (s *Server) rules(ctx context.Context) (policy.Source, error) {
 
 // wireMail makes the sender, and tells whoever records events with this database
 // whether there is one.
-func (s *Server) wireMail(ctx context.Context, issuer *url.URL) error {
+func (s *Server) wireMail(ctx context.Context, issuer *url.URL, key authn.MailKey) error {
 	sends := ""
 	if s.config.SMTP != nil {
 		sends = store.MetaMailOn
-		s.sender = &mail.Sender{Store: s.store, SMTP: s.config.SMTP, Issuer: issuer, Log: s.config.Log, Now: s.config.Now}
+		s.sender = &mail.Sender{Store: s.store, SMTP: s.config.SMTP, Issuer: issuer, Code: mailedCode(key), Log: s.config.Log, Now: s.config.Now}
 	}
 	before, err := s.store.Meta(ctx, store.MetaMail)
 	if err != nil || before == sends {
 		return err
 	}
 	return s.store.SetMeta(ctx, store.MetaMail, sends)
+}
+
+// mailedCode makes the code of a mail as it is read.
+func mailedCode(key authn.MailKey) func(*store.Mail) string {
+	return func(m *store.Mail) string { return authn.FormatMailCode(key.Code(m.ID, m.Kind, m.To, m.Interaction)) }
 }
 
 // refreshKeys takes up what this and other processes did with the signing keys.

@@ -78,6 +78,7 @@ type Checker struct {
 	// ThrottleKey keys the HMAC of what is counted, so that the table does not
 	// tell which names were tried.
 	ThrottleKey []byte
+	MailKey     MailKey
 	Now         func() time.Time
 }
 

@@ -34,7 +34,7 @@ func newCheckRig(t *testing.T) *checkRig {
 	}
 	r := &checkRig{store: db, now: noon}
 	hasher := authn.NewHasher(authn.HasherConfig{Memory: 64, Time: 1})
-	r.Checker = &authn.Checker{Store: db, Hasher: hasher, Sealer: sealer, ThrottleKey: []byte("k"), Now: func() time.Time { return r.now }}
+	r.Checker = &authn.Checker{Store: db, Hasher: hasher, Sealer: sealer, ThrottleKey: []byte("k"), MailKey: authn.MailKey("m"), Now: func() time.Time { return r.now }}
 	hash, err := hasher.Hash(t.Context(), "right password")
 	if err != nil {
 		t.Fatal(err)

@@ -94,11 +94,14 @@ func grouped(s, between string) string {
 	return strings.Join(append(groups, s), between)
 }
 
-var errCodeForm = errors.New("authn: not a code of six digits")
+var errCodeForm = errors.New("authn: not so many digits")
 
 // ParseCode returns the six digits that were typed, however they were spaced;
 // full-width digits too (NFKC). At most 128 bytes are looked at.
-func ParseCode(typed string) (string, error) {
+func ParseCode(typed string) (string, error) { return parseDigits(typed, totpDigits) }
+
+// parseDigits returns the n digits that were typed.
+func parseDigits(typed string, n int) (string, error) {
 	if len(typed) > 128 {
 		return "", errCodeForm
 	}
@@ -112,7 +115,7 @@ func ParseCode(typed string) (string, error) {
 			return "", errCodeForm
 		}
 	}
-	if digits.Len() != totpDigits {
+	if digits.Len() != n {
 		return "", errCodeForm
 	}
 	return digits.String(), nil

@@ -191,7 +191,7 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 	}
 	ended := v.Session.ID
 	v.Session, v.interaction.SessionID = nil, ""
-	v.Progress.Ceremony = nil
+	v.Progress.Ceremony, v.Progress.MailCode = nil, v.Progress.MailCode.Void()
 	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.TrustBy, v.Progress.LaterBy = nil, "", "", ""
 	v.Progress.Codes, v.Progress.CodesOf, v.Progress.CodesIn = nil, "", ""
 	if err := e.update(ctx, v); err != nil {
@@ -203,15 +203,20 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 // update stores the progress, and asks what is next then; store.ErrStale if it was
 // another's turn.
 func (e *Engine) update(ctx context.Context, v *Visit, events ...store.Event) error {
-	v.interaction.Progress = v.Progress
-	if v.Session != nil {
-		v.interaction.SessionID = v.Session.ID
-	}
+	v.keep()
 	if err := e.Store.UpdateInteraction(ctx, v.interaction, v.Now, events...); err != nil {
 		return fmt.Errorf("update interaction: %w", err)
 	}
 	v.Step = Next(v.State)
 	return nil
+}
+
+// keep puts what happened into the interaction as it is to be stored.
+func (v *Visit) keep() {
+	v.interaction.Progress = v.Progress
+	if v.Session != nil {
+		v.interaction.SessionID = v.Session.ID
+	}
 }
 
 func (v *Visit) proof(m store.Method, userID, authenticator string) store.Proof {

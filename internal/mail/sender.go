@@ -21,8 +21,9 @@ const (
 	// A notice that is older, and a link that was asked for so long ago, are not sent
 	// any more.
 	noticeTTL = 24 * time.Hour
-	// How long the link to a new password is good.
+	// How long the link to a new password is good, and a code.
 	linkTTL = 30 * time.Minute
+	codeTTL = 10 * time.Minute
 )
 
 // Sender sends what is in the outbox. Several may share one: each mail is claimed.
@@ -34,8 +35,10 @@ type Sender struct {
 	}
 	SMTP   *SMTP
 	Issuer *url.URL
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Code makes the code of a mail that brings one: it is in the mail and nowhere else.
+	Code func(*store.Mail) string
+	Log  *slog.Logger
+	Now  func() time.Time
 
 	sent, failed  atomic.Int64
 	pending, dead atomic.Int64
@@ -151,8 +154,11 @@ func (s *Sender) retry(m *store.Mail) time.Time {
 // late: a mail is of no use to anybody any more.
 func late(m *store.Mail, at time.Time) bool {
 	ttl := noticeTTL
-	if m.Kind == store.MailPasswordReset {
+	switch {
+	case m.Kind == store.MailPasswordReset:
 		ttl = linkTTL
+	case m.Kind.HasCode():
+		ttl = codeTTL
 	}
 	return at.After(m.At.Add(ttl))
 }
@@ -160,7 +166,7 @@ func late(m *store.Mail, at time.Time) bool {
 // compose writes the words. store.ErrNotFound: there is nobody to send them to, or
 // not any more.
 func (s *Sender) compose(ctx context.Context, m *store.Mail) (Message, error) {
-	u, err := s.Store.User(ctx, m.UserID)
+	u, err := s.addressee(ctx, m)
 	if err != nil {
 		return Message{}, err
 	}
@@ -169,6 +175,9 @@ func (s *Sender) compose(ctx context.Context, m *store.Mail) (Message, error) {
 		Address: m.Address, Browser: m.Browser, ByOperator: m.Address == "",
 	}
 	to, locale := m.To, m.Locale
+	if m.Kind.HasCode() {
+		about.Code, about.Minutes = s.Code(m), int(m.At.Add(codeTTL).Sub(s.Now()).Round(time.Minute)/time.Minute)
+	}
 	if m.Kind == store.MailPasswordReset {
 		to, locale, about.Minutes = u.Email, u.Locale, int(linkTTL/time.Minute)
 		if about.Link, err = s.makeReset(ctx, u, m); err != nil {
@@ -177,6 +186,19 @@ func (s *Sender) compose(ctx context.Context, m *store.Mail) (Message, error) {
 	}
 	subject, text, err := render(locale, m.Kind, about)
 	return Message{To: to, Subject: subject, Text: text}, err
+}
+
+// addressee is whom a mail is about. A code may be for somebody who is no user yet; it
+// is for nobody if the user has another address by now.
+func (s *Sender) addressee(ctx context.Context, m *store.Mail) (*store.User, error) {
+	if m.Kind.HasCode() && m.UserID == "" {
+		return &store.User{}, nil
+	}
+	u, err := s.Store.User(ctx, m.UserID)
+	if err == nil && m.Kind.HasCode() && u.Email != m.To {
+		return nil, store.ErrNotFound
+	}
+	return u, err
 }
 
 // makeReset makes the link to a new password at the last moment: its secret is in the

@@ -125,10 +125,10 @@ func TestCheck(t *testing.T) {
 // from where.
 func TestTexts(t *testing.T) {
 	t.Parallel()
-	w := words{Login: "mina", Server: "id.example.com", When: "2026-11-28 04:00 UTC", Address: "192.0.2.1", Browser: "Firefox, Linux", Link: "https://id.example.com/reset/a.b", Minutes: 30}
+	w := words{Login: "mina", Server: "id.example.com", When: "2026-11-28 04:00 UTC", Address: "192.0.2.1", Browser: "Firefox, Linux", Link: "https://id.example.com/reset/a.b", Code: "1234 5678", Minutes: 30}
 	for _, kind := range []store.MailKind{
 		store.MailPasswordReset, store.MailNewBrowser, store.MailWrongCodes, store.MailFactorAdded, store.MailCodesReplaced,
-		store.MailRecoveryUsed, store.MailPasswordChanged, store.MailReset, store.MailDisabled,
+		store.MailRecoveryUsed, store.MailPasswordChanged, store.MailReset, store.MailDisabled, store.MailCodeProof, store.MailCodeEnroll,
 	} {
 		seen := map[string]bool{}
 		for _, locale := range []string{"en", "ko-KR", "", "fr"} {
@@ -143,6 +143,9 @@ func TestTexts(t *testing.T) {
 			}
 			if strings.Contains(text, w.Link) != (kind == store.MailPasswordReset) {
 				t.Errorf("%s in %q: is the link there?\n%s", kind, locale, text)
+			}
+			if strings.Contains(text, w.Code) != kind.HasCode() {
+				t.Errorf("%s in %q: is the code there?\n%s", kind, locale, text)
 			}
 			seen[subject] = true
 		}
@@ -271,5 +274,51 @@ func TestSenderStops(t *testing.T) {
 	*now = now.Add(lease)
 	if err := sender.SendDue(t.Context()); err != nil || len(s.Mails()) != 1 {
 		t.Errorf("after the claim: %v", err)
+	}
+}
+
+// TestSenderMakesCodes: the code is made when it is sent, the same at each attempt; it
+// goes to the address that it was asked for, and to nobody once that is not the user's
+// any more, or it is too late.
+func TestSenderMakesCodes(t *testing.T) {
+	t.Parallel()
+	s := smtptest.New(t, false)
+	sender, db, now := outbox(t, s, io.Discard)
+	sender.Code = func(m *store.Mail) string { return "code of " + m.ID + " in " + m.Interaction }
+	ask := func(id, user, to string) {
+		t.Helper()
+		m := store.Mail{ID: id, Kind: store.MailCodeProof, UserID: user, To: to, At: *now, Address: "192.0.2.1", Interaction: "i-" + id}
+		i := &store.Interaction{ID: m.Interaction, BrowserHash: []byte("b"), Version: 1, CreatedAt: *now, ExpiresAt: now.Add(time.Hour)}
+		if err := errors.Join(db.CreateInteraction(t.Context(), i), db.AskForCode(t.Context(), m, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sent := func() []smtptest.Mail {
+		t.Helper()
+		if err := sender.SendDue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return s.Mails()
+	}
+	s.Refuse("451 4.3.0 come back later")
+	ask("a", "u", "mina@example.com")
+	sent()
+	s.Refuse("")
+	*now = now.Add(time.Minute)
+	if got := sent(); len(got) != 1 || got[0].To != "mina@example.com" || !strings.Contains(got[0].Text, "code of a in i-a") || !strings.Contains(got[0].Text, "within 9 minutes") {
+		t.Errorf("got %+v", got)
+	}
+	ask("b", "", "new@example.com")
+	if got := sent(); len(got) != 1 || got[0].To != "new@example.com" || strings.Contains(got[0].Text, "Account:") {
+		t.Errorf("for nobody yet: got %+v", got)
+	}
+	ask("c", "u", "old@example.com")
+	if got := sent(); len(got) != 0 {
+		t.Errorf("to an address that is not the user's: got %+v", got)
+	}
+	ask("d", "u", "mina@example.com")
+	*now = now.Add(codeTTL + time.Second)
+	if got := sent(); len(got) != 0 {
+		t.Errorf("too late: got %+v", got)
 	}
 }

@@ -22,6 +22,7 @@ type words struct {
 	Browser       string // "" if none is known
 	ByOperator    bool
 	Link          string
+	Code          string
 	Minutes       int
 }
 

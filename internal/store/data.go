@@ -53,6 +53,7 @@ const (
 	KindTOTP     AuthenticatorKind = "totp"
 	KindRecovery AuthenticatorKind = "recovery" // a set of recovery codes
 	KindWebAuthn AuthenticatorKind = "webauthn" // a passkey or a security key
+	KindEmail    AuthenticatorKind = "email"    // codes to an address of e-mail
 )
 
 // Authenticator is what a user has enrolled besides a password.
@@ -61,7 +62,8 @@ type Authenticator struct {
 	UserID string
 	Kind   AuthenticatorKind
 	Name   string
-	// Secret is sealed (TOTP) or the salt of a set (recovery codes).
+	// Secret is sealed (TOTP), the salt of a set (recovery codes) or, no secret, the
+	// address that codes go to (e-mail).
 	Secret []byte
 	// LastStep is the last TOTP step that was accepted; only rises.
 	LastStep int64
@@ -100,6 +102,7 @@ const (
 	MethodTOTP     Method = "totp"
 	MethodRecovery Method = "recovery"
 	MethodWebAuthn Method = "webauthn"
+	MethodEmail    Method = "email"
 )
 
 // Proof is one authentication that happened. A session's proofs are its
@@ -169,6 +172,8 @@ type Progress struct {
 	Enrolling *Enrolling `json:"enrolling,omitempty"`
 	// Ceremony waits for an authenticator's answer.
 	Ceremony *Ceremony `json:"ceremony,omitempty"`
+	// MailCode is the last code that was asked for by mail; nil: none was.
+	MailCode *MailCode `json:"mail_code,omitempty"`
 	// Codes are the recovery codes to be shown, sealed; the user has not said
 	// yet that they are saved.
 	Codes   []byte `json:"codes,omitempty"`

@@ -38,6 +38,8 @@ const (
 	EventLoginNewBrowser     = "login.browser.new"
 	EventLoginWrongCodes     = "login.code.series"
 
+	EventMailCodeAsked = "mail_code.asked"
+
 	EventPasswordResetAsked    = "password_reset.asked"
 	EventPasswordResetMailed   = "password_reset.mailed"
 	EventPasswordReset         = "password_reset.done"
@@ -129,6 +131,7 @@ func EventTypes() []string {
 	return []string{
 		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginWebAuthn, EventLoginPasskey, EventLoginWebAuthnFailed, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
 		EventLoginNewBrowser, EventLoginWrongCodes,
+		EventMailCodeAsked,
 		EventPasswordResetAsked, EventPasswordResetMailed, EventPasswordReset, EventPasswordResetDisowned,
 		EventInvitationMade, EventInvitationRedeemed,
 		EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,

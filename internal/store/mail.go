@@ -8,8 +8,8 @@ import (
 // MailKind is what a mail is about. Its words are made when it is sent.
 type MailKind string
 
-// The kinds of mail. The first is asked for; the others tell the owner of an account
-// what has happened to it.
+// The kinds of mail. The first and those with a code are asked for; the others tell
+// the owner of an account what has happened to it.
 const (
 	MailPasswordReset   MailKind = "password_reset"
 	MailNewBrowser      MailKind = "new_browser"
@@ -23,7 +23,12 @@ const (
 	MailBypass          MailKind = "bypass"
 	MailReset           MailKind = "reset"
 	MailDisabled        MailKind = "disabled"
+	MailCodeProof       MailKind = "code_proof"  // a code, to be typed at a sign-in
+	MailCodeEnroll      MailKind = "code_enroll" // a code, to add the address as a second factor
 )
+
+// HasCode reports whether a mail of the kind brings a code.
+func (k MailKind) HasCode() bool { return k == MailCodeProof || k == MailCodeEnroll }
 
 // NoticeOf is the mail that an event of a type brings its user; "" for none.
 func NoticeOf(eventType string) MailKind {
@@ -89,6 +94,8 @@ type Mail struct {
 	Actor      string    // who did it where that is not the user
 	// BrowserHash is the browser that asked, as Link has it.
 	BrowserHash string
+	// Interaction is the one that a code is good in; "" with any other kind.
+	Interaction string
 	// Attempts counts the claims, this one included.
 	Attempts int
 	DueAt    time.Time // not before; the end of the claim while somebody sends it
@@ -104,6 +111,10 @@ type MailCount struct{ Pending, Dead int }
 type Outbox interface {
 	// AskForMail writes a mail that is asked for. Beyond MostMails it is dropped.
 	AskForMail(ctx context.Context, m Mail, events ...Event) error
+	// AskForCode writes the mail of a code and moves on the interaction that the code
+	// is good in, both or nothing, as UpdateInteraction does. Beyond MostMails the mail
+	// is dropped.
+	AskForCode(ctx context.Context, m Mail, i *Interaction, events ...Event) error
 	// NextMail claims the mail that has been due for longest: until the lease ends
 	// nobody else gets it. ErrNotFound if none is due.
 	NextMail(ctx context.Context, now time.Time, lease time.Duration) (*Mail, error)

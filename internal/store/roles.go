@@ -68,7 +68,8 @@ type Users interface {
 	// SetGrace is for operators: another end.
 	SetGrace(ctx context.Context, userID string, until time.Time, events ...Event) error
 	// SetProfile replaces what is told of the user, if the further claims still are the
-	// old ones, else ErrStale. An e-mail that is another is not verified.
+	// old ones, else ErrStale. An e-mail that is another is not verified; if the user
+	// gets codes by mail everything issued ends with it, as RevokeUser does.
 	SetProfile(ctx context.Context, userID string, old json.RawMessage, p Profile, events ...Event) error
 	// DisableUser disables the user and ends everything issued, in one transaction.
 	DisableUser(ctx context.Context, userID string, now time.Time, events ...Event) error
@@ -112,6 +113,10 @@ type Authenticators interface {
 	// was used, ErrNotFound if it is none), adds the proof, and ends everything
 	// else that was issued to the user, in one transaction.
 	UseRecoveryCode(ctx context.Context, authenticatorID string, codeHash []byte, p AddProof) error
+	// UseMailCode takes the code, by moving on the interaction that holds it (else
+	// ErrStale), and adds the proof, in one transaction. ErrNotFound if the user has no
+	// such authenticator any more, or another address by now.
+	UseMailCode(ctx context.Context, u MailCodeUse) error
 	// ReplaceRecoveryCodes makes a new set in place of every older one.
 	ReplaceRecoveryCodes(ctx context.Context, a Authenticator, codeHashes [][]byte, events ...Event) error
 	// CreateAuthenticator is for operators and dev: it asks for no right and

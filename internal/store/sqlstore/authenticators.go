@@ -174,6 +174,20 @@ func useCode(id, user string, hash []byte, now time.Time) step {
 const ofUser = ` AND EXISTS (SELECT 1 FROM authenticators a
 	WHERE a.id = recovery_codes.authenticator_id AND a.user_id = $3 AND a.kind = $4 AND a.disabled = 0)`
 
+// UseMailCode implements store.Authenticators, in the order of locks: the
+// authenticator, sessions, interactions.
+func (s *Store) UseMailCode(ctx context.Context, u store.MailCodeUse) error {
+	proof := newProof(u.Proof)
+	err := s.update(ctx,
+		must(store.ErrNotFound, `UPDATE authenticators SET last_used_at = $5 WHERE id = $1 AND user_id = $2 AND kind = $3 AND disabled = 0 AND secret = $4
+			AND EXISTS (SELECT 1 FROM users u WHERE u.id = $2 AND u.email = $6)`,
+			u.Authenticator, proof.UserID, string(store.KindEmail), []byte(u.Address), ms(proof.Now), u.Address),
+		exec(`UPDATE sessions SET version = version WHERE id = $1`, proof.SessionID),
+		updateInteraction(&u.Interaction, proof.Now),
+		proof.step)
+	return proof.tell(err)
+}
+
 // ReplaceRecoveryCodes implements store.Authenticators.
 func (s *Store) ReplaceRecoveryCodes(ctx context.Context, a store.Authenticator, codeHashes [][]byte, events ...store.Event) error {
 	return s.update(ctx, replaceRecovery(a, codeHashes), record(events))
@@ -194,7 +208,7 @@ func (s *Store) CreateAuthenticator(ctx context.Context, a store.Authenticator, 
 }
 
 func createAuthenticator(a store.Authenticator, codeHashes [][]byte) step {
-	steps := []step{must(store.ErrExists, `INSERT INTO authenticators (id, user_id, kind, name, secret, last_step, disabled, created_at, last_used_at)
+	steps := []step{ofAddress(a), must(store.ErrExists, `INSERT INTO authenticators (id, user_id, kind, name, secret, last_step, disabled, created_at, last_used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 		a.ID, a.UserID, string(a.Kind), a.Name, a.Secret, a.LastStep, bit(a.Disabled), ms(a.CreatedAt), ms(a.LastUsedAt))}
 	if k := a.Credential; k != nil {
@@ -205,4 +219,13 @@ func createAuthenticator(a store.Authenticator, codeHashes [][]byte) step {
 		steps = append(steps, exec(`INSERT INTO recovery_codes (authenticator_id, hash, used_at) VALUES ($1, $2, 0)`, a.ID, hash))
 	}
 	return all(steps...)
+}
+
+// ofAddress: who reads the mail of an address has shown that it is the user's, if it
+// still is what the account says.
+func ofAddress(a store.Authenticator) step {
+	if a.Kind != store.KindEmail {
+		return nil
+	}
+	return must(store.ErrStale, `UPDATE users SET email_verified = 1 WHERE id = $1 AND email = $2 AND email <> ''`, a.UserID, string(a.Secret))
 }

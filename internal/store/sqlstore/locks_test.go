@@ -16,7 +16,7 @@ type lockFixture struct {
 	now         time.Time
 	user        *store.User
 	totp, set   store.Authenticator
-	key         store.Authenticator
+	key, email  store.Authenticator
 	code        []byte
 	session     *store.Session
 	interaction *store.Interaction
@@ -27,16 +27,17 @@ func newLockFixture(t *testing.T) lockFixture {
 	c := postgresConfig(t)
 	c.URL += "&application_name=" + store.NewID()
 	now := time.Now()
-	f := lockFixture{Store: openStore(t, c), now: now, code: []byte("code"), user: &store.User{ID: store.NewID(), LoginKey: "u", CreatedAt: now}}
+	f := lockFixture{Store: openStore(t, c), now: now, code: []byte("code"), user: &store.User{ID: store.NewID(), LoginKey: "u", Email: "m@example.com", CreatedAt: now}}
 	f.totp = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindTOTP, Secret: []byte("t"), CreatedAt: now}
 	f.set = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindRecovery, Secret: []byte("r"), CreatedAt: now}
+	f.email = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindEmail, Secret: []byte(f.user.Email), CreatedAt: now}
 	f.key = store.Authenticator{ID: store.NewID(), UserID: f.user.ID, Kind: store.KindWebAuthn, Secret: []byte("k"), CreatedAt: now,
 		Credential: &store.Credential{ID: []byte("k"), Record: []byte("{}"), Alone: true}}
 	f.session = &store.Session{ID: store.NewID(), SecretHash: []byte("s"), UserID: f.user.ID, Version: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	f.interaction = &store.Interaction{ID: store.NewID(), BrowserHash: []byte("b"), SessionID: f.session.ID, Version: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	ctx := t.Context()
 	err := errors.Join(f.CreateUser(ctx, f.user), f.CreateAuthenticator(ctx, f.totp, nil), f.CreateAuthenticator(ctx, f.set, [][]byte{f.code}),
-		f.CreateAuthenticator(ctx, f.key, nil),
+		f.CreateAuthenticator(ctx, f.key, nil), f.CreateAuthenticator(ctx, f.email, nil),
 		f.update(ctx, exec(`UPDATE users SET may_enroll = 1 WHERE id = $1`, f.user.ID)),
 		f.StartSession(ctx, f.session, "", "", store.Settle{}), f.CreateInteraction(ctx, f.interaction))
 	if err != nil {
@@ -75,6 +76,10 @@ func (f lockFixture) useStep(ctx context.Context) error {
 
 func (f lockFixture) useAssertion(ctx context.Context) error {
 	return f.UseAssertion(ctx, store.Assertion{Authenticator: f.key.ID, Credential: *f.key.Credential, Proof: f.proof(), Interaction: *f.interaction})
+}
+
+func (f lockFixture) useMailCode(ctx context.Context) error {
+	return f.UseMailCode(ctx, store.MailCodeUse{Authenticator: f.email.ID, Address: f.user.Email, Proof: f.proof(), Interaction: *f.interaction})
 }
 
 func (f lockFixture) signIn(ctx context.Context) error {
@@ -120,6 +125,7 @@ func TestLocksInOrder(t *testing.T) {
 		"UseRecoveryCode":      {lockFixture.useCode, []string{"users", "authenticators", "recovery_codes", "sessions"}},
 		"UseTOTPStep":          {lockFixture.useStep, []string{"authenticators", "sessions"}},
 		"UseAssertion":         {lockFixture.useAssertion, []string{"authenticators", "sessions", "interactions"}},
+		"UseMailCode":          {lockFixture.useMailCode, []string{"authenticators", "sessions", "interactions"}},
 		"StartWithAssertion":   {lockFixture.signIn, []string{"authenticators", "sessions", "interactions"}},
 		"EnrollFirst":          {lockFixture.enroll, []string{"users", "authenticators", "sessions", "interactions"}},
 		"ReplaceRecoveryCodes": {lockFixture.replace, []string{"authenticators"}},

@@ -51,18 +51,29 @@ const room = ` NOT EXISTS (SELECT 1 FROM outbox ORDER BY id LIMIT 1 OFFSET `
 
 // AskForMail implements store.Outbox.
 func (s *Store) AskForMail(ctx context.Context, m store.Mail, events ...store.Event) error {
-	return s.update(ctx,
-		exec(`INSERT INTO outbox (id, kind, user_id, recipient, locale, at, address, browser, actor, browser_hash, attempts, due_at, dead, error)
-			SELECT $1, $2, $3, '', '', $4, $5, $6, '', $7, 0, $4, 0, '' WHERE`+room+`$8)`,
-			m.ID, string(m.Kind), m.UserID, ms(m.At), m.Address, m.Browser, m.BrowserHash, store.MostMails-1),
-		record(events))
+	return s.update(ctx, addMail(m), record(events))
 }
 
-const mailColumns = `id, kind, user_id, recipient, locale, at, address, browser, actor, browser_hash, attempts, due_at, dead, error`
+// AskForCode implements store.Outbox.
+func (s *Store) AskForCode(ctx context.Context, m store.Mail, i *store.Interaction, events ...store.Event) error {
+	err := s.update(ctx, updateInteraction(i, m.At), addMail(m), record(events))
+	if err == nil {
+		i.Version++
+	}
+	return err
+}
+
+func addMail(m store.Mail) step {
+	return exec(`INSERT INTO outbox (id, kind, user_id, recipient, locale, at, address, browser, actor, browser_hash, interaction, attempts, due_at, dead, error)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10, 0, $6, 0, '' WHERE`+room+`$11)`,
+		m.ID, string(m.Kind), m.UserID, m.To, m.Locale, ms(m.At), m.Address, m.Browser, m.BrowserHash, m.Interaction, store.MostMails-1)
+}
+
+const mailColumns = `id, kind, user_id, recipient, locale, at, address, browser, actor, browser_hash, interaction, attempts, due_at, dead, error`
 
 // mailFields are where mailColumns go.
 func mailFields(m *store.Mail) []any {
-	return []any{&m.ID, &m.Kind, &m.UserID, &m.To, &m.Locale, at{&m.At}, &m.Address, &m.Browser, &m.Actor, &m.BrowserHash,
+	return []any{&m.ID, &m.Kind, &m.UserID, &m.To, &m.Locale, at{&m.At}, &m.Address, &m.Browser, &m.Actor, &m.BrowserHash, &m.Interaction,
 		&m.Attempts, at{&m.DueAt}, &m.Dead, &m.Error}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -92,10 +93,28 @@ func (s *Store) SetProfile(ctx context.Context, userID string, old json.RawMessa
 	return s.update(ctx,
 		must(store.ErrNotFound, `UPDATE users SET epoch = epoch WHERE id = $1 AND removed_at = 0`, userID),
 		tellOldAddress(userID, p.Email, events),
+		endCodesTo(userID, p.Email),
 		must(store.ErrStale, `UPDATE users SET email_verified = CASE WHEN email = $4 THEN email_verified ELSE 0 END,
 			name = $3, email = $4, locale = $5, claims = $6 WHERE id = $1 AND claims = $2`,
 			userID, string(old), p.Name, p.Email, p.Locale, string(p.Claims)),
 		record(events))
+}
+
+// endCodesTo ends what was issued to a user who proved it with codes to the address
+// until now, if there will be another.
+func endCodesTo(userID, next string) step {
+	return func(t *tx) error {
+		var id string
+		err := t.row(`SELECT a.id FROM authenticators a JOIN users u ON u.id = a.user_id WHERE u.id = $1 AND a.kind = $2 AND u.email <> $3 LIMIT 1`,
+			[]any{userID, string(store.KindEmail), next}, &id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return revoke(userID, "")(t)
+	}
 }
 
 // tellOldAddress writes what the events bring to the address that the user has until

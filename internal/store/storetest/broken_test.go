@@ -85,6 +85,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"ResetUserEndsEverything":        func(s *sqlstore.Store) store.Store { return &resetsByLinkAlone{s} },
 		"DeviceSecretUsedOnce":           func(s *sqlstore.Store) store.Store { return &looksForDevice{s} },
 		"DeviceEndsOrIsUsed":             func(s *sqlstore.Store) store.Store { return &looksForDevice{s} },
+		"MailCodeUsedOnce":               func(s *sqlstore.Store) store.Store { return &leavesMailCode{s} },
 		"BypassUsedOnce":                 func(s *sqlstore.Store) store.Store { return &looksForBypass{s} },
 		"BypassEnrolsWhereItWasUsed":     func(s *sqlstore.Store) store.Store { return &enrolsAnybody{s} },
 		"SigningKeyOnlyFirst":            func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
@@ -571,6 +572,13 @@ func (s *looksForDevice) FinishInteraction(ctx context.Context, f store.Finish) 
 	}
 	f.Device, f.Grant.Device = nil, nil
 	return s.Store.FinishInteraction(ctx, f)
+}
+
+// leavesMailCode adds the proof and leaves the code where it is.
+type leavesMailCode struct{ *sqlstore.Store }
+
+func (s *leavesMailCode) UseMailCode(ctx context.Context, u store.MailCodeUse) error {
+	return s.AddProof(ctx, u.Proof)
 }
 
 // looksForBypass sees that a code is unused, and then takes it.

@@ -267,6 +267,12 @@ var Checks = []Check{
 	{"DeviceEndsWithTheUser", deviceEndsWithTheUser},
 	{"SweepKeepsDevices", sweepKeepsDevices},
 
+	{"MailCodeKept", mailCodeKept},
+	{"MailCodeAskedBothOrNothing", mailCodeAskedBothOrNothing},
+	{"MailCodeUsedOnce", mailCodeUsedOnce},
+	{"MailCodeMustFit", mailCodeMustFit},
+	{"AddressChangeEndsCodes", addressChangeEndsCodes},
+	{"AddressVerifiedByCode", addressVerifiedByCode},
 	{"BypassKept", bypassKept},
 	{"BypassReplacesOlder", bypassReplacesOlder},
 	{"BypassUsedOnce", bypassUsedOnce},
