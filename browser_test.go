@@ -114,7 +114,7 @@ func emptyRig(t testing.TB, change ...func(*sallyport.Config)) *rig {
 	config := sallyport.Config{
 		Issuer: r.issuer, Database: newDatabase(t), MasterKey: make([]byte, 32),
 		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: r.clock.Now,
-		InsecureNoLimits: true,
+		InsecureNoLimits: true, Enrollment: sallyport.EnrollByPassword,
 	}
 	sallyport.HashCheaply(&config)
 	for _, c := range change {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/mail"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -36,6 +37,10 @@ type Config struct {
 	// does two factors are required. Nil: the rules are those of the database, which
 	// change while the server runs. No rule goes below the floor of a client or an API.
 	Policy []Rule
+
+	// Enrollment is what somebody who has no second factor yet, and the right to set one
+	// up, shows besides the password when a sign-in needs one: EnrollByInvitation if "".
+	Enrollment Enrollment
 
 	// SessionIdle and SessionTTL end a session that is not used and every
 	// session: 1 h and 24 h (NIST SP 800-63B-4 §2.2.3).
@@ -108,6 +113,15 @@ const (
 	HardwareBound     = policy.HardwareBound     // one of verified make, which cannot be copied
 )
 
+// Enrollment is what a first second factor is bound with.
+type Enrollment = flow.Enrollment
+
+// The kinds of it. Invitations, and the codes of operators, work under each.
+const (
+	EnrollByInvitation = flow.EnrollByInvitation // nothing but a link from an operator
+	EnrollByPassword   = flow.EnrollByPassword   // the password alone, from then on it is not enough
+)
+
 // check says what cannot work, of a Config with its defaults.
 func (c Config) check() error {
 	checkIssuer := oidc.CheckIssuer
@@ -119,6 +133,9 @@ func (c Config) check() error {
 	}
 	if err := policy.Check(c.Policy); err != nil {
 		return fmt.Errorf("sallyport: policy: %w", err)
+	}
+	if err := c.Enrollment.Check(c.Policy); err != nil {
+		return fmt.Errorf("sallyport: %w", err)
 	}
 	if c.SMTP != nil {
 		if err := c.SMTP.Check(); err != nil {

@@ -166,7 +166,8 @@ func (d *devCmd) server(ctx context.Context, info *devInfo) (*sallyport.Server, 
 	}
 	server, err := sallyport.New(ctx, sallyport.Config{
 		Issuer: info.Issuer, Database: databasePath(info.Dir), MasterKey: key,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Enrollment: sallyport.EnrollByPassword, // as the tutorial shows
+		Log:        slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 func TestOperateWhileServing(t *testing.T) {
 	t.Parallel()
 	s, config := installed(t)
+	s.Enrollment = "password"
 	serving(t, s, io.Discard)
 	operate := func(do func(context.Context, *sqlstore.Store, *admin.Admin) error) {
 		t.Helper()

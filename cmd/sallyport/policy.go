@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -84,14 +85,14 @@ func (c *policyExplainCmd) Run() error {
 		if err != nil {
 			return err
 		}
-		e := explain(policy.Policy{Rules: rules.Rules}, of, list, request)
+		e := explain(policy.Policy{Rules: rules.Rules}, s.enrollment(), of, list, request)
 		e.Source = rules.Source
 		return c.print(os.Stdout, e, e.print)
 	})
 }
 
 // explain says what the policy decides, in the order in which it does.
-func explain(p policy.Policy, of policy.Case, list []store.Authenticator, request *oidc.AuthorizationRequest) explained {
+func explain(p policy.Policy, by sallyport.Enrollment, of policy.Case, list []store.Authenticator, request *oidc.AuthorizationRequest) explained {
 	rule := p.Rule(of)
 	tried, applies := p.Explain(of)
 	e := explained{
@@ -123,12 +124,12 @@ func explain(p policy.Policy, of policy.Case, list []store.Authenticator, reques
 	reach := authn.Reach(of.User, counted, nil)
 	of.HasFactor = len(list) > 0
 	e.Reach, e.Asked = int(reach), explainAsked(p, of, request, reach)
-	e.Outcome = outcome(p, of, list, reach, request)
+	e.Outcome = outcome(p, by, of, list, reach, request)
 	return e
 }
 
 // outcome is what happens at a sign-in with the request.
-func outcome(p policy.Policy, of policy.Case, list []store.Authenticator, reach oidc.Level, request *oidc.AuthorizationRequest) string {
+func outcome(p policy.Policy, by sallyport.Enrollment, of policy.Case, list []store.Authenticator, reach oidc.Level, request *oidc.AuthorizationRequest) string {
 	demand := p.Demand(of, request, reach)
 	names, _ := request.RequestedACR()
 	level := demand.Level
@@ -146,7 +147,7 @@ func outcome(p policy.Policy, of policy.Case, list []store.Authenticator, reach 
 	case of.User.MayEnroll && len(list) == 0 && len(names) == 0 && p.MayGrace(of):
 		return "asked to set up a second factor, which may be put off"
 	case of.User.MayEnroll && len(list) == 0 && level <= oidc.Level2FA:
-		return "asked to set up a second factor"
+		return toEnroll(by)
 	case demand.Essential:
 		return "refused, with unmet_authentication_requirements: the account cannot reach what is essential"
 	}

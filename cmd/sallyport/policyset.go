@@ -98,7 +98,7 @@ func (c *policyCheckCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	rules, err := readRules(c.File)
+	rules, err := s.readRules(c.File)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (c *policySetCmd) Run() error {
 	}
 	rules := []policy.Rule{}
 	if !c.Clear {
-		if rules, err = readRules(c.File); err != nil {
+		if rules, err = s.readRules(c.File); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,7 @@ type settings struct {
 	TLSCertificateFile   string        `yaml:"tls_certificate_file" help:"A certificate with its chain, PEM, to speak TLS without a proxy. Read again when the file changes."`
 	TLSKeyFile           string        `yaml:"tls_key_file" help:"The certificate's private key, PEM."`
 	Policy               rules         `yaml:"policy" help:"Who must prove what: a list of rules, of which the first that applies decides. Without this key (null) the rules are those that \"sallyport policy set\" puts in the database; if there are none, two factors are required of everyone. See policy.md."`
+	Enrollment           string        `yaml:"enrollment" help:"What one shows besides the password to set up a first second factor: \"invitation\" (a link from an operator, and nothing else) or \"password\" (nothing more, so that whoever has a password that was never used can set one up). See accounts.md."`
 	SessionIdle          time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
 	SessionTTL           time.Duration `yaml:"session_ttl" help:"Ends every session."`
 	KeyRotation          time.Duration `yaml:"key_rotation" help:"How long a signing key signs before the next one does: at least 96h, or negative for never. The next key is published two days before."`
@@ -59,6 +60,7 @@ func defaultSettings() settings {
 	return settings{
 		Listen: "127.0.0.1:9000", PrivateListen: "127.0.0.1:9001",
 		Database: "sallyport.db", KeyFile: "master.key",
+		Enrollment:  string(sallyport.EnrollByInvitation),
 		SessionIdle: time.Hour, SessionTTL: 24 * time.Hour, KeyRotation: keys.DefaultPeriod, AuditKeep: sallyport.DefaultAuditKeep,
 		SMTPTLS:      string(sallyport.SMTPStartTLS),
 		DrainTimeout: 20 * time.Second,
@@ -225,6 +227,9 @@ func (s *settings) tls() bool { return s.TLSCertificateFile != "" }
 func (s *settings) checkSessions() error {
 	if err := policy.Check(s.Policy.policy()); err != nil {
 		return fmt.Errorf("policy: %w", err)
+	}
+	if err := s.enrollment().Check(s.Policy.policy()); err != nil {
+		return err
 	}
 	switch {
 	case s.SessionIdle <= 0 || s.SessionTTL <= 0 || s.DrainTimeout <= 0:

@@ -42,7 +42,7 @@ type userAddCmd struct {
 	Name          string `help:"What is shown of one, and told to applications."`
 	Email         string `help:"Told to applications, as not verified. Mail about the account goes there."`
 	Locale        string `help:"en, ko or empty." enum:",en,ko" default:""`
-	PasswordStdin bool   `help:"Read a first password from standard input instead of making a link. Until one has signed in with it and set up a second factor it is all that protects the account."`
+	PasswordStdin bool   `help:"Read a first password from standard input instead of making a link. Until a second factor is set up, as the setting enrollment says, it is all that protects the account."`
 }
 
 // Run registers the user.
@@ -61,6 +61,10 @@ func (c *userAddCmd) Run() error {
 }
 
 func (c *userAddCmd) withPassword(ctx context.Context, db *sqlstore.Store, a *admin.Admin, n admin.NewUser) (err error) {
+	s, _, err := c.load()
+	if err != nil {
+		return err
+	}
 	if err := mustBeFree(ctx, db, c.Login); err != nil {
 		return err
 	}
@@ -72,7 +76,7 @@ func (c *userAddCmd) withPassword(ctx context.Context, db *sqlstore.Store, a *ad
 		return fmt.Errorf("user %q: %w", c.Login, err)
 	}
 	return c.print(os.Stdout, shownUser(u, nil), func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s can sign in now, and is asked to set up a second factor then.\n", u.Login)
+		_, err := fmt.Fprintln(w, afterPassword(u.Login, s.enrollment()))
 		return err
 	})
 }

@@ -66,7 +66,7 @@ func (e *Engine) visitAccount(ctx context.Context, i *store.Interaction, s *stor
 		return nil, err
 	}
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: now, Policy: rules, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
+		Now: now, Policy: rules, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), Enrollment: e.Enrollment, NoWebAuthn: e.WebAuthn == nil,
 		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
@@ -95,9 +95,9 @@ func (v *Visit) change(kind, detail string) (store.Change, error) {
 func (v *Visit) FirstFactor() bool { return len(v.Authenticators) == 0 }
 
 // MayAdd reports whether the user may add an authenticator here: with the password
-// alone only a first one, by right.
+// alone only a first one, by right, and where that needs no more.
 func (v *Visit) MayAdd() bool {
-	return v.mayEnroll() || v.Step.Evidence.Level >= enrollReach && len(v.FirstKinds()) > 0
+	return v.enrollsAlone() || v.Step.Evidence.Level >= enrollReach && len(v.FirstKinds()) > 0
 }
 
 // RecordAddition makes a further authenticator active; everything else that was issued

@@ -24,7 +24,7 @@ func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *o
 		return "", nil, err
 	}
 	v := &Visit{Origin: o, State: State{
-		Now: now, Policy: rules, Client: c, Request: req, APIs: apis, Address: o.address(), NoWebAuthn: e.WebAuthn == nil, Progress: progress,
+		Now: now, Policy: rules, Client: c, Request: req, APIs: apis, Address: o.address(), Enrollment: e.Enrollment, NoWebAuthn: e.WebAuthn == nil, Progress: progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
 		return "", nil, err

@@ -53,6 +53,8 @@ type Engine struct {
 	Hasher *authn.Hasher
 	// WebAuthn registers and checks passkeys and security keys; nil: there are none.
 	WebAuthn *authn.RelyingParty
+	// Enrollment is what a first factor is bound with.
+	Enrollment Enrollment
 	// Hint returns the subject of an ID token of this server, expired or not.
 	Hint func(idToken string) (subject string, err error)
 	// SessionIdle and SessionTTL end a session that nobody uses, and every session
@@ -169,7 +171,7 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 		return nil, err
 	}
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: now, Policy: rules, Client: c, Request: &i.Request, APIs: apis, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
+		Now: now, Policy: rules, Client: c, Request: &i.Request, APIs: apis, Address: o.address(), Enrollment: e.Enrollment, NoWebAuthn: e.WebAuthn == nil,
 		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {

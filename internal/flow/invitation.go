@@ -64,7 +64,9 @@ func (e *Engine) ChoosePassword(ctx context.Context, in *Invitation, password st
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}
-	return e.beginInvited(ctx, in, hash, browserHash)
+	rule.Shortest = authn.ShortestPasswordAlone
+	alone := rule.Check(password, nil) == nil
+	return e.beginInvited(ctx, in, hash, alone, browserHash)
 }
 
 // KeepPassword is ChoosePassword for a user whose password was proven just now and
@@ -73,10 +75,10 @@ func (e *Engine) KeepPassword(ctx context.Context, in *Invitation, u *store.User
 	if u.ID != in.User.ID || u.PasswordHash == "" {
 		return "", errors.New("flow: an invitation with another user's password")
 	}
-	return e.beginInvited(ctx, in, u.PasswordHash, browserHash)
+	return e.beginInvited(ctx, in, u.PasswordHash, false, browserHash)
 }
 
-func (e *Engine) beginInvited(ctx context.Context, in *Invitation, hash string, browserHash []byte) (string, error) {
+func (e *Engine) beginInvited(ctx context.Context, in *Invitation, hash string, alone bool, browserHash []byte) (string, error) {
 	old := ""
 	if in.KeepsPassword() {
 		old = hash
@@ -85,7 +87,7 @@ func (e *Engine) beginInvited(ctx context.Context, in *Invitation, hash string, 
 	i := &store.Interaction{
 		ID: store.NewID(), BrowserHash: browserHash, Version: 1, CreatedAt: now, ExpiresAt: now.Add(invitedTTL),
 		Progress: store.Progress{Invited: &store.Invited{
-			UserID: in.User.ID, UserEpoch: in.Link.UserEpoch, Link: in.Link.ID, LinkHash: in.Link.SecretHash, OldHash: old, NewHash: hash,
+			UserID: in.User.ID, UserEpoch: in.Link.UserEpoch, Link: in.Link.ID, LinkHash: in.Link.SecretHash, OldHash: old, NewHash: hash, Alone: alone,
 		}},
 	}
 	if err := e.Store.CreateInteraction(ctx, i); err != nil {
@@ -107,7 +109,7 @@ func (e *Engine) visitInvited(ctx context.Context, i *store.Interaction, o Origi
 		return nil, err
 	}
 	v := &Visit{Origin: o, interaction: i, State: State{
-		Now: e.Now(), Policy: rules, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), NoWebAuthn: e.WebAuthn == nil,
+		Now: e.Now(), Policy: rules, Client: &oidc.Client{}, Request: &i.Request, Address: o.address(), Enrollment: e.Enrollment, NoWebAuthn: e.WebAuthn == nil,
 		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
 	}}
 	u, err := e.Store.User(ctx, in.UserID)
@@ -139,10 +141,30 @@ func (e *Engine) RecordInvited(ctx context.Context, v *Visit, n Enrolled, settle
 		Interaction: made.interaction, Settle: settle, Now: v.Now,
 		Events: []store.Event{v.event(store.EventInvitationRedeemed, spent.Link), v.event(enrolled(n), "")},
 	}
-	spent.Spent, spent.OldHash, spent.NewHash, spent.LinkHash = true, "", "", nil
-	r.Interaction.Progress.Invited = &spent
+	r.Interaction.Progress.Invited = spent.Afterwards()
 	if err := e.Store.RedeemInvitation(ctx, r); err != nil {
 		return fmt.Errorf("redeem invitation: %w", err)
+	}
+	return nil
+}
+
+// RecordSkipped ends an invitation without a second factor: the chosen password is good
+// from then on, and alone, and the right to enrol stays. Errors as of RecordInvited.
+func (e *Engine) RecordSkipped(ctx context.Context, v *Visit, settle store.Settle) error {
+	if v.Step.Name != Enroll || !v.MaySkip() {
+		return fmt.Errorf("flow: nothing to skip: %w", store.ErrStale)
+	}
+	in := *v.Progress.Invited
+	after := *v.interaction
+	after.Progress = v.Progress
+	after.Progress.Enrolling, after.Progress.Ceremony = nil, nil
+	after.Progress.Invited = in.Afterwards()
+	after.Progress.Invited.Skipped = true
+	err := e.Store.SkipFactor(ctx, store.Skip{
+		Invited: in, Interaction: after, Settle: settle, Now: v.Now, Events: []store.Event{v.event(store.EventInvitationSkipped, in.Link)},
+	})
+	if err != nil {
+		return fmt.Errorf("skip the second factor: %w", err)
 	}
 	return nil
 }

@@ -46,6 +46,8 @@ type State struct {
 	// DeviceCode is the device that the interaction answers, as long as it waits; nil
 	// with Progress.DeviceCode: it waits no more.
 	DeviceCode *store.DeviceCode
+	// Enrollment is what a first factor is bound with.
+	Enrollment Enrollment
 	// NoWebAuthn: this server registers neither passkeys nor security keys.
 	NoWebAuthn bool
 	// Device is the user's live trusted device that the browser is; nil: none.
@@ -97,6 +99,8 @@ const (
 	ReasonInvitation     = "invitation"   // used, ended or replaced; no client hears of it
 	ReasonDeviceGone     = "device_gone"  // nobody waits for the answer
 	ReasonDeviceLevel    = "device_level" // what is asked for cannot be proven for another device
+	// ReasonNeedsInvitation: the first second factor is to be set up with one.
+	ReasonNeedsInvitation = "needs_invitation"
 )
 
 // Next is the one decision: every code passes it. With prompt=none a step that
@@ -113,6 +117,8 @@ func Next(s State) Step {
 		return refuse(step, oidc.InteractionRequired, "the user must do more than sign in silently")
 	case Consent:
 		return refuse(step, oidc.ConsentRequired, "the user has not allowed this")
+	case Refuse:
+		step.Reason = "" // no page may be shown, the one that explains it neither
 	}
 	return step
 }
@@ -204,7 +210,7 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		return missing, false
 	case demand.MayEnroll && s.mayEnroll() && s.putOff():
 		return step, true
-	case demand.MayEnroll && s.mayEnroll() && demand.Level <= enrollReach:
+	case demand.MayEnroll && s.enrollsAlone() && demand.Level <= enrollReach:
 		return s.enrollStep(step), false
 	case s.bypassOpen(demand.Level):
 		return s.bypassStep(step), false
@@ -212,9 +218,12 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		return refuse(step, oidc.UnmetAuthentication, "the account cannot reach the requested authentication context"), false
 	}
 	step.Reason = ReasonNoSecondFactor
-	if s.forDevice() && demand.Level > farthest {
+	switch {
+	case s.forDevice() && demand.Level > farthest:
 		step.Reason = ReasonDeviceLevel
-	} else if slices.ContainsFunc(s.Authenticators, authn.Usable) {
+	case demand.Level <= enrollReach && s.mayEnroll():
+		step.Reason = ReasonNeedsInvitation
+	case slices.ContainsFunc(s.Authenticators, authn.Usable):
 		step.Reason = ReasonOtherFactor
 	}
 	return refuse(step, oidc.AccessDenied, "a second factor is required and the account has none that suffices"), false

@@ -22,6 +22,7 @@ func base() flow.State {
 	return flow.State{
 		Now: noon, Client: &oidc.Client{ID: "c", Name: "Shop", SkipConsent: true, MinLevel: oidc.Level1FA},
 		Request: &oidc.AuthorizationRequest{ClientID: "c", Scope: []string{"openid"}}, Interaction: "i",
+		Enrollment: flow.EnrollByPassword,
 	}
 }
 
@@ -472,6 +473,7 @@ func draw(t *rapid.T) flow.State {
 		TrustedDeviceDays: rapid.SampledFrom([]int{0, 30}).Draw(t, "trust days"),
 		GraceDays:         rapid.SampledFrom([]int{0, 7}).Draw(t, "grace days"),
 	}}
+	s.Enrollment = rapid.SampledFrom([]flow.Enrollment{"", flow.EnrollByInvitation, flow.EnrollByPassword}).Draw(t, "enrollment")
 	s.NoWebAuthn = rapid.IntRange(0, 3).Draw(t, "no webauthn") == 0
 	s.Progress.LaterBy = rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, "later by")
 	s.Client.MinLevel = oidc.Level(rapid.IntRange(0, 4).Draw(t, "floor"))

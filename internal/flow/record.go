@@ -116,7 +116,7 @@ type confirmed struct {
 }
 
 func (e *Engine) confirm(ctx context.Context, v *Visit, kind store.AuthenticatorKind) (c confirmed, err error) {
-	if v.Step.Name != Enroll && !(v.Step.Name == Manage && v.mayEnroll()) {
+	if v.Step.Name != Enroll && !(v.Step.Name == Manage && v.enrollsAlone()) {
 		return c, fmt.Errorf("flow: enrolment at step %q", v.Step.Name)
 	}
 	if !slices.Contains(v.FirstKinds(), kind) {

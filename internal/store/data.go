@@ -206,8 +206,17 @@ type Invited struct {
 	// proven. NewHash is the one that the account will have. Both are PHC.
 	OldHash string `json:"old,omitempty"`
 	NewHash string `json:"new,omitempty"`
+	// Alone: the new password is long enough to be all that is asked for.
+	Alone bool `json:"alone,omitempty"`
 	// Spent: the account is set up.
 	Spent bool `json:"spent,omitempty"`
+	// Skipped: without a second factor.
+	Skipped bool `json:"skipped,omitempty"`
+}
+
+// Afterwards is what is left of it when the account is set up: nothing secret.
+func (i Invited) Afterwards() *Invited {
+	return &Invited{UserID: i.UserID, UserEpoch: i.UserEpoch, Link: i.Link, Spent: true}
 }
 
 // Enrolling is a TOTP authenticator before its first right code.

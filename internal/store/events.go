@@ -47,6 +47,7 @@ const (
 
 	EventInvitationMade     = "invitation.made"
 	EventInvitationRedeemed = "invitation.redeemed"
+	EventInvitationSkipped  = "invitation.skipped"
 
 	EventEnrollTOTP           = "enroll.totp"
 	EventEnrollWebAuthn       = "enroll.webauthn"
@@ -133,7 +134,7 @@ func EventTypes() []string {
 		EventLoginNewBrowser, EventLoginWrongCodes,
 		EventMailCodeAsked,
 		EventPasswordResetAsked, EventPasswordResetMailed, EventPasswordReset, EventPasswordResetDisowned,
-		EventInvitationMade, EventInvitationRedeemed,
+		EventInvitationMade, EventInvitationRedeemed, EventInvitationSkipped,
 		EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
 		EventAccountFactorAdded, EventAccountFactorRemoved, EventAccountFactorRenamed, EventAccountCodes, EventAccountPassword,
 		EventAccountSessionEnded, EventAccountOthersEnded, EventAccountConsentRevoked, EventAccountLocale,

@@ -256,6 +256,10 @@ type Links interface {
 	// ErrStale if the user, the password or the interaction has changed, ErrExists if
 	// anybody has the credential.
 	RedeemInvitation(ctx context.Context, r Redemption) error
+	// SkipFactor spends the invitation, gives the user the password and, instead of a
+	// factor, the right to enrol one, and moves the interaction on, all or nothing.
+	// Errors as of RedeemInvitation, but for the credential.
+	SkipFactor(ctx context.Context, s Skip) error
 	// MakePasswordReset makes a link. ErrNotFound if it would be none.
 	MakePasswordReset(ctx context.Context, l *Link, events ...Event) error
 	// PasswordReset returns a live one with its user. ErrNotFound if the secret is
@@ -296,6 +300,15 @@ type Redemption struct {
 	Settle        Settle
 	Now           time.Time
 	Events        []Event
+}
+
+// Skip is all that setting up an account without a factor makes durable.
+type Skip struct {
+	Invited     Invited
+	Interaction Interaction // as it shall be; Version is the one that was read
+	Settle      Settle
+	Now         time.Time
+	Events      []Event
 }
 
 // Sessions are the browsers that are signed in. A session has one user for

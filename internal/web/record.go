@@ -174,6 +174,9 @@ func (s *server) recordFirst(r *http.Request, v *flow.Visit, n flow.Enrolled) (f
 
 // recordLater puts the first factor off.
 func (s *server) recordLater(_ http.ResponseWriter, r *http.Request, v *flow.Visit, _ url.Values) (flow.Cookie, error) {
+	if v.Invited() {
+		return "", s.Flow.RecordSkipped(r.Context(), v, s.settleInvited(v))
+	}
 	return "", s.Flow.RecordLater(r.Context(), v)
 }
 

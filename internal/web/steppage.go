@@ -89,7 +89,7 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		own, apis := askedScopes(v)
 		return page.Consent{Frame: f, Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client) && !v.ForDevice(), Device: s.asksFor(v)}, nil
 	case flow.Welcome:
-		return page.Message{Frame: f, Code: "welcome"}, nil
+		return welcomePage(v, f), nil
 	case flow.Refuse:
 		f.Cancellable = v.OfAccount() || v.DeviceCode != nil
 		if v.OfAccount() || v.ForDevice() {
@@ -99,6 +99,15 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		return page.Message{Frame: f, Code: v.Step.Reason, BackURL: response.RedirectURL(v.Request.RedirectURI), BackLabel: v.Client.Name}, nil
 	}
 	return nil, fmt.Errorf("web: no page for step %q", v.Step.Name)
+}
+
+// welcomePage is the last one of whoever has set an account up.
+func welcomePage(v *flow.Visit, f page.Frame) page.Message {
+	if v.Progress.Invited.Skipped {
+		f.SecondDone = false
+		return page.Message{Frame: f, Code: "welcome_skipped"}
+	}
+	return page.Message{Frame: f, Code: "welcome"}
 }
 
 // askedScopes are the scopes of this server, and those at each API.
@@ -184,6 +193,7 @@ func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.
 		until := v.PutOffUntil()
 		p.Until, p.LastDay = until.UTC().Format(time.DateOnly), until.Sub(s.Now()) < 24*time.Hour
 	}
+	p.Skippable = v.MaySkip()
 	if others := without(methods, p.Method); len(others) > 0 {
 		p.Other = others[0]
 	}

@@ -83,23 +83,38 @@ func (s *Store) OpenInvitation(ctx context.Context, userID string, now time.Time
 	return l, nil
 }
 
-// RedeemInvitation implements store.Links. The user's row is written first, that is
-// the order of locks; the link's deletion decides.
+// RedeemInvitation implements store.Links.
 func (s *Store) RedeemInvitation(ctx context.Context, r store.Redemption) error {
 	in := r.Invited
 	if r.Authenticator.UserID != in.UserID || r.Recovery.UserID != in.UserID {
 		return errors.New("sqlstore: an invitation of several users")
 	}
 	return s.update(ctx,
-		must(store.ErrStale, `UPDATE users SET password_hash = $3, may_enroll = 0
-			WHERE id = $1 AND password_hash = $2 AND epoch = $4 AND disabled = 0`, in.UserID, in.OldHash, in.NewHash, in.UserEpoch),
-		must(store.ErrNotFound, `DELETE FROM links WHERE id = $1 AND secret_hash = $2 AND user_id = $3 AND user_epoch = $4
-			AND purpose = $5 AND expires_at > $6 AND NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = links.user_id)`,
-			in.Link, in.LinkHash, in.UserID, in.UserEpoch, string(store.LinkInvitation), ms(r.Now)),
+		spendInvitation(in, false, r.Now),
 		giveHandle(in.UserID, r.Handle),
 		createAuthenticator(r.Authenticator, nil),
 		replaceRecovery(r.Recovery, r.CodeHashes),
 		orStale(updateInteraction(&r.Interaction, r.Now)),
 		settled(r.Settle),
 		record(r.Events))
+}
+
+// SkipFactor implements store.Links.
+func (s *Store) SkipFactor(ctx context.Context, k store.Skip) error {
+	return s.update(ctx,
+		spendInvitation(k.Invited, true, k.Now),
+		orStale(updateInteraction(&k.Interaction, k.Now)),
+		settled(k.Settle),
+		record(k.Events))
+}
+
+// spendInvitation gives the user the password, and the right to enrol or none. The
+// user's row is written first, that is the order of locks; the link's deletion decides.
+func spendInvitation(in store.Invited, mayEnroll bool, now time.Time) step {
+	return all(
+		must(store.ErrStale, `UPDATE users SET password_hash = $3, may_enroll = $5
+			WHERE id = $1 AND password_hash = $2 AND epoch = $4 AND disabled = 0`, in.UserID, in.OldHash, in.NewHash, in.UserEpoch, bit(mayEnroll)),
+		must(store.ErrNotFound, `DELETE FROM links WHERE id = $1 AND secret_hash = $2 AND user_id = $3 AND user_epoch = $4
+			AND purpose = $5 AND expires_at > $6 AND NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = links.user_id)`,
+			in.Link, in.LinkHash, in.UserID, in.UserEpoch, string(store.LinkInvitation), ms(now)))
 }

@@ -79,6 +79,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"RecoveryCodeEndsEverythingElse": func(s *sqlstore.Store) store.Store { return &recoversQuietly{s} },
 		"InvitationRedeemedByOneBrowser": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"InvitationRedeemedAllOrNothing": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
+		"InvitationSkippedOrRedeemed":    func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"InvitationEndsWithTheUser":      func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"PasswordResetAllOrNothing":      func(s *sqlstore.Store) store.Store { return &resetsByMailAlone{s} },
 		"NextMailClaimedOnce":            func(s *sqlstore.Store) store.Store { return &looksForMail{s} },

@@ -360,3 +360,93 @@ func resetUserWhileRedeemed(w *world) {
 		w.is("the new invitation", w.invitationErr(fresh), nil)
 	}
 }
+
+// skip is redemption without a factor.
+func (w *world) skip(in invitation, password string) store.Skip {
+	w.Helper()
+	r := w.redemption(in, password)
+	return store.Skip{Invited: r.Invited, Interaction: r.Interaction, Now: w.now, Events: []store.Event{{At: w.now, Type: "skipped", UserID: in.user.ID}}}
+}
+
+func invitationSkipped(w *world) {
+	in := w.invited()
+	k := w.skip(in, "new")
+	k.Settle = store.Settle{Reset: []string{"b"}}
+	w.attempt(true, store.Bucket{Key: "b", Limit: 9})
+	w.must(w.SkipFactor(w.ctx, k))
+	w.hasPassword(in.user, "new")
+	w.mayEnroll(in.user, true)
+	w.count("authenticators", len(w.authenticators(in.user)), 0)
+	w.count("failures", w.attempt(true, store.Bucket{Key: "b", Limit: 9}).Failures, 1)
+	i, err := w.Interaction(w.ctx, k.Interaction.ID, k.Interaction.BrowserHash, w.now)
+	w.must(err)
+	if i.Version <= k.Interaction.Version {
+		w.Errorf("the interaction has not moved on: %+v", i)
+	}
+	list, err := w.Events(w.ctx, store.EventQuery{Limit: 1})
+	w.must(err)
+	if len(list) != 1 || list[0].Type != "skipped" {
+		w.Errorf("got the event %+v, want that of it", list)
+	}
+	w.is("the link afterwards", w.invitationErr(in), store.ErrNotFound)
+	again := w.skip(in, "third")
+	w.is("again", w.SkipFactor(w.ctx, again), store.ErrStale)
+	again.Invited.OldHash = "new"
+	w.is("again, with the password of now", w.SkipFactor(w.ctx, again), store.ErrNotFound)
+	factor := w.redemption(in, "third")
+	factor.Invited.OldHash = "new"
+	w.is("and then a factor", w.RedeemInvitation(w.ctx, factor), store.ErrNotFound)
+	w.hasPassword(in.user, "new")
+}
+
+// invitationSkippedOrRedeemed: of many that do without a factor, or confirm one, at
+// once, one wins, and has the password and the factor or the right.
+func invitationSkippedOrRedeemed(w *world) {
+	in := w.invited()
+	var skips [crowd]store.Skip
+	var all [crowd]store.Redemption
+	for i := range all {
+		all[i], skips[i] = w.redemption(in, store.NewID()), w.skip(in, store.NewID())
+	}
+	errs := race(func(i int) error {
+		if i%2 == 0 {
+			return w.SkipFactor(w.ctx, skips[i])
+		}
+		return w.RedeemInvitation(w.ctx, all[i])
+	})
+	w.count("winners", w.winners(errs, store.ErrNotFound, store.ErrStale), 1)
+	for i, err := range errs {
+		switch {
+		case err != nil:
+		case i%2 == 0:
+			w.hasPassword(in.user, skips[i].Invited.NewHash)
+			w.mayEnroll(in.user, true)
+			w.count("authenticators", len(w.authenticators(in.user)), 0)
+		default:
+			w.hasPassword(in.user, all[i].Invited.NewHash)
+			w.mayEnroll(in.user, false)
+			w.count("authenticators", len(w.authenticators(in.user)), 2)
+		}
+	}
+}
+
+func invitationSkippedAllOrNothing(w *world) {
+	for name, c := range map[string]struct {
+		spoil func(in invitation, k *store.Skip)
+		want  error
+	}{
+		"interaction version": {func(_ invitation, k *store.Skip) { k.Interaction.Version-- }, store.ErrStale},
+		"password":            {func(_ invitation, k *store.Skip) { k.Invited.OldHash = "another" }, store.ErrStale},
+		"epoch":               {func(_ invitation, k *store.Skip) { k.Invited.UserEpoch++ }, store.ErrStale},
+		"disabled":            {func(in invitation, _ *store.Skip) { w.must(w.DisableUser(w.ctx, in.user.ID, w.now)) }, store.ErrStale},
+		"link gone":           {func(_ invitation, k *store.Skip) { k.Invited.Link = "gone" }, store.ErrNotFound},
+		"an authenticator":    {func(in invitation, _ *store.Skip) { w.totp(in.user) }, store.ErrNotFound},
+	} {
+		in := w.invited()
+		k := w.skip(in, "new")
+		c.spoil(in, &k)
+		w.is(name, w.SkipFactor(w.ctx, k), c.want)
+		w.hasPassword(in.user, "")
+		w.mayEnroll(in.user, false)
+	}
+}

@@ -29,11 +29,12 @@ var (
 		"access_denied", "no_second_factor", "other_factor", "disabled", "home", "method_not_allowed", "form_too_large", "other_browser",
 		"invitation", "welcome", "reset_sent", "reset_done", "reset_ended", "reset_gone",
 		"device_done", "device_denied", "device_gone", "device_level",
+		"needs_invitation", "welcome_skipped",
 	}
 	// Happenings are the events that a user's history has words for.
 	Happenings = []string{
 		"login.password", "login.totp", "login.recovery", "login.webauthn", "login.password.failed", "login.code.failed",
-		"login.code.reused", "login.webauthn.failed", "login.throttled", "invitation.redeemed", "enroll.totp", "enroll.webauthn",
+		"login.code.reused", "login.webauthn.failed", "login.throttled", "invitation.redeemed", "invitation.skipped", "enroll.totp", "enroll.webauthn",
 		"authenticator.added", "recovery.replaced", "device.trusted", "device.ended", "device.reused", "consent.given",
 		"account.factor.added", "account.factor.removed", "account.factor.renamed", "account.codes", "account.password",
 		"account.session.ended", "account.others.ended", "account.consent.revoked", "account.locale",

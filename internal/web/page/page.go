@@ -121,6 +121,8 @@ type Enroll struct {
 	Reset   bool          // the account had an app before
 	Until   string        // the last day until which it can be put off, posted to Action+"/later"; "" if it cannot
 	LastDay bool          // it is today
+	// Skippable: an invited user may do without it, by the same post as to put it off.
+	Skippable bool
 	// Adding: it is a further one, with a name, and leads back to Action.
 	Adding bool
 }

@@ -67,6 +67,7 @@ func samples() map[string]Page {
 		"invitation_error":     Invitation{Frame: failed(invited("invitation", false), "password.short", map[string]any{"Limit": 8}), Server: "id.example.com", Least: 8},
 		"invitation_again":     Invitation{Frame: invited("invitation", false), Server: "id.example.com", KeepPassword: true},
 		"enroll_invited":       Enroll{Frame: invited("enroll", true), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
+		"enroll_skippable":     Enroll{Frame: invited("enroll", true), Method: "webauthn", Other: "totp", Options: options, Skippable: true},
 		"second_factor_bypass": SecondFactor{Frame: at("second_factor", true, false), Method: "bypass", Others: []string{"totp", "recovery"}},
 		"trust":                Trust{Frame: at("trust", true, true), Days: 30},
 		"consent_apis":         Consent{Frame: at("consent", true, true), Scopes: []string{"openid"}, APIs: []API{{"Orders", []string{"orders:read", "orders:write"}}, {"Billing", []string{"bills:read"}}}, RedirectHost: "shop.example.com", Remember: true},
@@ -98,6 +99,8 @@ func samples() map[string]Page {
 	refused := at("refuse", true, false)
 	refused.Cancellable = false
 	m["message_no_second_factor"] = Message{Frame: refused, Code: "no_second_factor", BackURL: "https://shop.example.com/callback?error=access_denied", BackLabel: "Paper Shop"}
+	m["message_needs_invitation"] = Message{Frame: refused, Code: "needs_invitation", BackURL: "https://shop.example.com/callback?error=access_denied", BackLabel: "Paper Shop"}
+	m["message_welcome_skipped"] = Message{Frame: Frame{Step: "welcome", FirstDone: true}, Code: "welcome_skipped"}
 	m["message_welcome"] = Message{Frame: Frame{Step: "welcome", FirstDone: true, SecondDone: true}, Code: "welcome"}
 	m["message_home"] = Message{Code: "home"}
 	return m
