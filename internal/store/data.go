@@ -30,6 +30,9 @@ type User struct {
 	// not begun. It begins once in a life.
 	GraceUntil time.Time
 
+	// Registered: the user made the account, without an operator.
+	Registered bool
+
 	Disabled bool
 	// MayEnroll is the right to bind a first authenticator: given at creation or
 	// by an operator's reset, spent by the transaction that confirms one.

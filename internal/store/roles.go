@@ -532,6 +532,7 @@ type Store interface {
 	Authenticators
 	Accounts
 	Links
+	Registrations
 	Sessions
 	Interactions
 	Codes

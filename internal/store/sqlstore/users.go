@@ -11,12 +11,12 @@ import (
 )
 
 const userColumns = `u.id, u.login, u.login_key, u.name, u.email, u.email_verified, u.locale, u.password_hash, u.claims,
-	u.disabled, u.may_enroll, u.epoch, u.created_at, u.handle, u.member_of, u.grace_until`
+	u.disabled, u.may_enroll, u.epoch, u.created_at, u.handle, u.member_of, u.grace_until, u.registered`
 
 // userFields are where userColumns go.
 func userFields(u *store.User) []any {
 	return []any{&u.ID, &u.Login, &u.LoginKey, &u.Name, &u.Email, &u.EmailVerified, &u.Locale, &u.PasswordHash, raw{&u.Claims},
-		&u.Disabled, &u.MayEnroll, &u.Epoch, at{&u.CreatedAt}, &u.Handle, fromJSON{&u.Groups}, at{&u.GraceUntil}}
+		&u.Disabled, &u.MayEnroll, &u.Epoch, at{&u.CreatedAt}, &u.Handle, fromJSON{&u.Groups}, at{&u.GraceUntil}, &u.Registered}
 }
 
 // User implements store.Users.
@@ -55,10 +55,10 @@ func (s *Store) CreateUser(ctx context.Context, u *store.User, events ...store.E
 
 func createUser(u *store.User) step {
 	return must(store.ErrExists, `INSERT INTO users (id, login, login_key, name, email, email_verified, locale, password_hash,
-			claims, disabled, may_enroll, epoch, created_at, handle, member_of, grace_until, removed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0) ON CONFLICT DO NOTHING`,
+			claims, disabled, may_enroll, epoch, created_at, handle, member_of, grace_until, registered, removed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0) ON CONFLICT DO NOTHING`,
 		u.ID, u.Login, u.LoginKey, u.Name, u.Email, bit(u.EmailVerified), u.Locale, u.PasswordHash,
-		string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt), u.Handle, asJSON(u.Groups), ms(u.GraceUntil))
+		string(u.Claims), bit(u.Disabled), bit(u.MayEnroll), u.Epoch, ms(u.CreatedAt), u.Handle, asJSON(u.Groups), ms(u.GraceUntil), bit(u.Registered))
 }
 
 // SetPasswordHash implements store.Users.

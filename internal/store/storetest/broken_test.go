@@ -79,6 +79,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"RecoveryCodeEndsEverythingElse": func(s *sqlstore.Store) store.Store { return &recoversQuietly{s} },
 		"InvitationRedeemedByOneBrowser": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"InvitationRedeemedAllOrNothing": func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
+		"RegisteredByOne":                func(s *sqlstore.Store) store.Store { return &looksForAddress{s} },
 		"InvitationSkippedOrRedeemed":    func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"InvitationEndsWithTheUser":      func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"PasswordResetAllOrNothing":      func(s *sqlstore.Store) store.Store { return &resetsByMailAlone{s} },
@@ -497,6 +498,20 @@ func (s *looksForInvitation) RedeemInvitation(ctx context.Context, r store.Redem
 	}
 	return errors.Join(s.SetPasswordHash(ctx, r.Invited.UserID, r.Invited.OldHash, r.Invited.NewHash),
 		s.CreateAuthenticator(ctx, r.Authenticator, nil, r.Events...), s.ReplaceRecoveryCodes(ctx, r.Recovery, r.CodeHashes))
+}
+
+// looksForAddress looks whether somebody has the address, and then makes the user.
+type looksForAddress struct{ *sqlstore.Store }
+
+func (s *looksForAddress) Register(ctx context.Context, r store.Registration) error {
+	if _, err := s.UserByEmail(ctx, r.User.Email); !errors.Is(err, store.ErrNotFound) {
+		return store.ErrUsed
+	}
+	err := s.CreateUser(ctx, r.User, r.Events...)
+	if errors.Is(err, store.ErrExists) {
+		return store.ErrUsed
+	}
+	return err
 }
 
 // resetsByLinkAlone ends what was issued, and leaves what it was issued for.
