@@ -1,6 +1,7 @@
 package sallyport
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -41,6 +42,12 @@ type Config struct {
 	// Enrollment is what somebody who has no second factor yet, and the right to set one
 	// up, shows besides the password when a sign-in needs one: EnrollByInvitation if "".
 	Enrollment Enrollment
+
+	// Registration lets people make accounts by themselves, with a code that is mailed to
+	// them: it needs SMTP. RegistrationDomains are those of their addresses, in lower case;
+	// none: all.
+	Registration        bool
+	RegistrationDomains []string
 
 	// SessionIdle and SessionTTL end a session that is not used and every
 	// session: 1 h and 24 h (NIST SP 800-63B-4 §2.2.3).
@@ -119,6 +126,7 @@ type Enrollment = flow.Enrollment
 // The kinds of it. Invitations, and the codes of operators, work under each.
 const (
 	EnrollByInvitation = flow.EnrollByInvitation // nothing but a link from an operator
+	EnrollByEmail      = flow.EnrollByEmail      // a code that is mailed to the account's address: it needs SMTP
 	EnrollByPassword   = flow.EnrollByPassword   // the password alone, from then on it is not enough
 )
 
@@ -137,6 +145,15 @@ func (c Config) check() error {
 	if err := c.Enrollment.Check(c.Policy); err != nil {
 		return fmt.Errorf("sallyport: %w", err)
 	}
+	if c.Enrollment == EnrollByEmail && c.SMTP == nil {
+		return errors.New("sallyport: enrollment by e-mail needs mail")
+	}
+	if c.Registration && c.SMTP == nil {
+		return errors.New("sallyport: registration needs mail")
+	}
+	if err := CheckRegistrationDomains(c.RegistrationDomains); err != nil {
+		return fmt.Errorf("sallyport: registration: %w", err)
+	}
 	if c.SMTP != nil {
 		if err := c.SMTP.Check(); err != nil {
 			return fmt.Errorf("sallyport: %w", err)
@@ -146,6 +163,19 @@ func (c Config) check() error {
 		return fmt.Errorf("sallyport: key rotation: %v is less than %v: a key waits so long before it signs, and signs as long", c.KeyRotation, keys.MinPeriod)
 	}
 	return nil
+}
+
+// CheckRegistrationDomains says which of them is none.
+func CheckRegistrationDomains(domains []string) error {
+	return (&flow.Registration{Domains: domains}).Check()
+}
+
+// registration is nil where nobody makes an account.
+func (c Config) registration() *flow.Registration {
+	if !c.Registration {
+		return nil
+	}
+	return &flow.Registration{Domains: c.RegistrationDomains}
 }
 
 // sealer has the master keys.

@@ -104,7 +104,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now}
 	engine := &flow.Engine{
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,
-		Enrollment:  c.Enrollment,
+		Enrollment: c.Enrollment, Registration: c.registration(),
 		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,
 	}
 	if err := s.wireMail(ctx, issuer, authn.NewMailKey(sealer)); err != nil {

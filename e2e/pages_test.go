@@ -32,6 +32,7 @@ func TestPages(t *testing.T) {
 			w.fresh(newBrowser(t, language)).mistakes(d)
 			w.fresh(newBrowser(t, language)).invitation(install(t))
 			w.fresh(newBrowser(t, language)).forgotten(installMail(t))
+			w.fresh(newBrowser(t, language)).registration(installOpen(t))
 			if len(w.titles) < 8 {
 				t.Errorf("the walk saw %d titles, want more", len(w.titles))
 			}
@@ -176,6 +177,33 @@ func (w *walk) forgotten(in *installation, m *mailbox) {
 	w.look("forgot-done")
 	w.mustStatus(w.open(link), 410)
 	w.look("error-reset")
+}
+
+func (w *walk) registration(in *installation, m *mailbox) {
+	w.open(in.request())
+	w.look("login-register")
+	w.press("#register")
+	w.look("register")
+	w.fill("#email", "sora@localhost")
+	w.press("#ask")
+	w.look("register-error")
+	code := w.register(m, "sora@example.com")
+	w.look("confirm-email")
+	w.fill("#code", wrong(strings.ReplaceAll(code, " ", "")))
+	w.press("#confirm")
+	w.look("confirm-email-error")
+	w.fill("#code", code)
+	w.press("#confirm")
+	w.look("profile")
+	w.profile("Sora Kim", "mina@example.com", "quiet lantern otter")
+	w.look("profile-error")
+	w.profile("Sora Kim", "sora@example.com", "quiet lantern otter")
+	w.app()
+	w.code(totp(w.t, w.textOf("dd code"), 0))
+	w.save()
+	w.look("registered")
+	w.open(in.issuer + "/register")
+	w.look("register-alone")
 }
 
 // with is an address with other query parameters.

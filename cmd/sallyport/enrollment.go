@@ -24,8 +24,11 @@ func (s *settings) readRules(file string) ([]policy.Rule, error) {
 
 // toEnroll is what becomes of a sign-in that needs a first second factor.
 func toEnroll(by sallyport.Enrollment) string {
-	if by == sallyport.EnrollByInvitation {
+	switch by {
+	case sallyport.EnrollByInvitation:
 		return "refused: it takes an invitation to set up a second factor"
+	case sallyport.EnrollByEmail:
+		return "asked to confirm the e-mail address, and to set up a second factor"
 	}
 	return "asked to set up a second factor"
 }

@@ -43,7 +43,8 @@ func (s *settings) serverConfig(database string, masters []keys.MasterKey, log *
 	c := sallyport.Config{
 		Issuer: s.Issuer, InsecureHTTPIssuer: s.InsecureHTTPIssuer, TrustedProxies: s.TrustedProxies,
 		Database: database, MasterKey: masters[0],
-		Policy: s.Policy.policy(), Enrollment: s.enrollment(), SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL,
+		Policy: s.Policy.policy(), Enrollment: s.enrollment(), Registration: s.Registration, RegistrationDomains: s.RegistrationDomains,
+		SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL,
 		KeyRotation: s.KeyRotation, AuditKeep: auditKeep, Log: log,
 	}
 	for _, old := range masters[1:] {

@@ -38,7 +38,9 @@ type settings struct {
 	TLSCertificateFile   string        `yaml:"tls_certificate_file" help:"A certificate with its chain, PEM, to speak TLS without a proxy. Read again when the file changes."`
 	TLSKeyFile           string        `yaml:"tls_key_file" help:"The certificate's private key, PEM."`
 	Policy               rules         `yaml:"policy" help:"Who must prove what: a list of rules, of which the first that applies decides. Without this key (null) the rules are those that \"sallyport policy set\" puts in the database; if there are none, two factors are required of everyone. See policy.md."`
-	Enrollment           string        `yaml:"enrollment" help:"What one shows besides the password to set up a first second factor: \"invitation\" (a link from an operator, and nothing else) or \"password\" (nothing more, so that whoever has a password that was never used can set one up). See accounts.md."`
+	Enrollment           string        `yaml:"enrollment" help:"What one shows besides the password to set up a first second factor: \"invitation\" (a link from an operator, and nothing else), \"email\" (a code that is mailed to the account's address; needs smtp_host) or \"password\" (nothing more, so that whoever has a password that was never used can set one up). See accounts.md."`
+	Registration         bool          `yaml:"registration" help:"People make accounts by themselves, from the sign-in page: a code goes to their e-mail address, and they set up a second factor. Needs smtp_host."`
+	RegistrationDomains  words         `yaml:"registration_domains" help:"The domains of the addresses that may, as a list like [\"example.com\"]: these and none below them. Empty for all."`
 	SessionIdle          time.Duration `yaml:"session_idle" help:"Ends a session that nobody uses."`
 	SessionTTL           time.Duration `yaml:"session_ttl" help:"Ends every session."`
 	KeyRotation          time.Duration `yaml:"key_rotation" help:"How long a signing key signs before the next one does: at least 96h, or negative for never. The next key is published two days before."`
@@ -156,7 +158,7 @@ func kindWord(goType string) string {
 		return "list of rules"
 	case "main.ruleSetting":
 		return "rule"
-	case "[]string":
+	case "[]string", "main.words":
 		return "list of words"
 	case "int":
 		return "number"
@@ -168,7 +170,7 @@ func kindWord(goType string) string {
 
 // check says what cannot work, in the words of the file.
 func (s *settings) check() error {
-	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys, s.checkMail} {
+	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys, s.checkMail, s.checkRegistration} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -314,6 +316,9 @@ func (f field) set(text string) error {
 		return nil
 	case *networks:
 		return v.set(strings.Split(strings.Trim(text, "[] "), ","))
+	case *words:
+		v.set(strings.Split(strings.Trim(text, "[] "), ","))
+		return nil
 	}
 	d := yaml.NewDecoder(strings.NewReader(text))
 	d.KnownFields(true)
@@ -341,6 +346,8 @@ func (f field) text() string {
 	case time.Duration:
 		return plainDuration(v)
 	case networks:
+		return v.String()
+	case words:
 		return v.String()
 	case rules:
 		return v.String()

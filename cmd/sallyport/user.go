@@ -109,6 +109,7 @@ type userView struct {
 	HasPassword    bool            `json:"has_password"`
 	MayEnroll      bool            `json:"may_enroll"`
 	GraceUntil     *time.Time      `json:"grace_until,omitempty"`
+	Registered     bool            `json:"registered"` // by the user, not by an operator
 	Disabled       bool            `json:"disabled"`
 	CreatedAt      time.Time       `json:"created_at"`
 	Authenticators []authView      `json:"authenticators,omitempty"`
@@ -142,7 +143,7 @@ type authView struct {
 func shownUser(u *store.User, list []store.Authenticator) userView {
 	v := userView{
 		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Locale: u.Locale, Claims: u.Claims,
-		HasPassword: u.PasswordHash != "", MayEnroll: u.MayEnroll, Disabled: u.Disabled, CreatedAt: u.CreatedAt,
+		HasPassword: u.PasswordHash != "", MayEnroll: u.MayEnroll, Registered: u.Registered, Disabled: u.Disabled, CreatedAt: u.CreatedAt,
 	}
 	v.Groups = u.Groups
 	if !u.GraceUntil.IsZero() {
@@ -171,6 +172,14 @@ func (v userView) state() string {
 	return "active"
 }
 
+// madeBy is who made the account.
+func (v userView) madeBy() string {
+	if v.Registered {
+		return "by the user"
+	}
+	return "by an operator"
+}
+
 type userListCmd struct {
 	configFlag
 	outputFlag
@@ -185,9 +194,9 @@ func (c *userListCmd) Run() error {
 		}
 		return c.print(os.Stdout, list, func(w io.Writer) error {
 			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "LOGIN\tNAME\tSTATE\tCREATED")
+			fmt.Fprintln(t, "LOGIN\tNAME\tSTATE\tCREATED\tMADE")
 			for _, u := range list {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", u.Login, u.Name, u.state(), u.CreatedAt.Format(time.DateOnly))
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", u.Login, u.Name, u.state(), u.CreatedAt.Format(time.DateOnly), u.madeBy())
 			}
 			return t.Flush()
 		})
@@ -264,7 +273,7 @@ func (v userView) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range []struct{ name, value string }{
 		{"login", v.Login}, {"sub", v.ID}, {"name", v.Name}, {"email", v.Email}, {"locale", v.Locale}, {"claims", string(v.Claims)}, {"groups", strings.Join(v.Groups, ", ")}, {"state", v.state()},
-		{"password", yesNo(v.HasPassword)}, {"may_enroll", yesNo(v.MayEnroll)}, {"created", v.CreatedAt.Format(time.RFC3339)},
+		{"password", yesNo(v.HasPassword)}, {"may_enroll", yesNo(v.MayEnroll)}, {"created", v.CreatedAt.Format(time.RFC3339) + ", " + v.madeBy()},
 	} {
 		if line.value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", line.name, line.value)

@@ -97,7 +97,7 @@ func (v *Visit) FirstFactor() bool { return len(v.Authenticators) == 0 }
 // MayAdd reports whether the user may add an authenticator here: with the password
 // alone only a first one, by right, and where that needs no more.
 func (v *Visit) MayAdd() bool {
-	return v.enrollsAlone() || v.Step.Evidence.Level >= enrollReach && len(v.FirstKinds()) > 0
+	return v.shownAll() || v.Step.Evidence.Level >= enrollReach && len(v.FirstKinds()) > 0
 }
 
 // RecordAddition makes a further authenticator active; everything else that was issued

@@ -20,6 +20,7 @@ const (
 	interactionTTL = 10 * time.Minute
 	accountTTL     = 15 * time.Minute
 	invitedTTL     = 30 * time.Minute // an app may have to be found and installed first
+	registeringTTL = 30 * time.Minute // a mail has to arrive, and an app may have to be found
 	codeTTL        = 60 * time.Second
 	touchEvery     = 5 * time.Minute
 )
@@ -35,6 +36,7 @@ type Store interface {
 	store.Authenticators
 	store.Accounts
 	store.Links
+	store.Registrations
 	store.Sessions
 	store.Interactions
 	store.Consents
@@ -55,6 +57,8 @@ type Engine struct {
 	WebAuthn *authn.RelyingParty
 	// Enrollment is what a first factor is bound with.
 	Enrollment Enrollment
+	// Registration says who may make an account; nil: nobody may.
+	Registration *Registration
 	// Hint returns the subject of an ID token of this server, expired or not.
 	Hint func(idToken string) (subject string, err error)
 	// SessionIdle and SessionTTL end a session that nobody uses, and every session
@@ -148,6 +152,9 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	}
 	if i.Progress.Invited != nil {
 		return e.visitInvited(ctx, i, o)
+	}
+	if i.Progress.Registering != nil {
+		return e.visitRegistering(ctx, i, o)
 	}
 	if i.SessionID != "" && s != nil && i.SessionID != s.ID {
 		return nil, fmt.Errorf("the interaction belongs to another session: %w", store.ErrNotFound)

@@ -102,7 +102,7 @@ func TestEnrollmentIsChecked(t *testing.T) {
 		{flow.EnrollByInvitation, grace[:1], ""},
 		{flow.EnrollByPassword, grace, ""},
 		{"", grace, "a rule has grace_days, but with enrollment: invitation nobody could set up a second factor when the grace ends"},
-		{"magic", nil, `enrollment is "magic", and must be invitation or password`},
+		{"magic", nil, `enrollment is "magic", and must be invitation, email or password`},
 	} {
 		got := ""
 		if err := c.enrollment.Check(c.rules); err != nil {

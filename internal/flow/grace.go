@@ -10,9 +10,9 @@ import (
 )
 
 // MayPutOff reports whether the user may put the first second factor off: the policy
-// gives grace, and the request asks for nothing that one factor could not answer.
+// gives grace, there is a way to a factor at its end, and the request asks for nothing that one factor could not answer.
 func (s State) MayPutOff() bool {
-	return s.User != nil && s.plain() && s.mayEnroll() && s.Policy.MayGrace(s.Case())
+	return s.User != nil && s.plain() && s.mayEnroll() && (s.Enrollment == EnrollByPassword || s.Enrollment == EnrollByEmail) && s.Policy.MayGrace(s.Case())
 }
 
 // PutOffUntil is until when it can be put off; only with MayPutOff.
@@ -31,7 +31,7 @@ func (s State) putOff() bool {
 // RecordLater records that the user puts the first second factor off. The first time
 // begins the grace.
 func (e *Engine) RecordLater(ctx context.Context, v *Visit) error {
-	if v.Step.Name != Enroll || !v.MayPutOff() {
+	if v.Step.Name != Enroll && v.Step.Name != ConfirmEmail || !v.MayPutOff() {
 		return fmt.Errorf("flow: nothing to put off: %w", store.ErrStale)
 	}
 	if v.User.GraceUntil.IsZero() {

@@ -96,8 +96,13 @@ func (e *Engine) beginInvited(ctx context.Context, in *Invitation, hash string, 
 	return i.ID, nil
 }
 
-// Invited reports whether the visit sets up an account: nobody is signed in, and no
+// SetsUp reports whether the visit sets up an account: nobody is signed in, and no
 // client waits.
+func (v *Visit) SetsUp() bool { return v.settingUp() }
+
+func (s State) settingUp() bool { return s.Progress.Invited != nil || s.Progress.Registering != nil }
+
+// Invited reports whether it does so with an invitation.
 func (v *Visit) Invited() bool { return v.Progress.Invited != nil }
 
 // visitInvited loads an interaction that sets up an account. Whoever else is signed

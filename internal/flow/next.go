@@ -48,6 +48,10 @@ type State struct {
 	DeviceCode *store.DeviceCode
 	// Enrollment is what a first factor is bound with.
 	Enrollment Enrollment
+	// Registration says who may make an account; nil: nobody may.
+	Registration *Registration
+	// AddressTaken and LoginTaken: what Progress.Registering has is somebody's.
+	AddressTaken, LoginTaken bool
 	// NoWebAuthn: this server registers neither passkeys nor security keys.
 	NoWebAuthn bool
 	// Device is the user's live trusted device that the browser is; nil: none.
@@ -69,9 +73,12 @@ const (
 	SaveCodes    StepName = "save_codes"
 	Trust        StepName = "trust"
 	Consent      StepName = "consent"
-	Welcome      StepName = "welcome" // an invited user's last
+	Welcome      StepName = "welcome" // the last of whoever sets up an account
 	Manage       StepName = "manage"  // of one's own account
 	Done         StepName = "done"
+	// ConfirmEmail asks for a code that is mailed; Profile for what an account will have.
+	ConfirmEmail StepName = "confirm_email"
+	Profile      StepName = "profile"
 	Refuse       StepName = "refuse"
 )
 
@@ -101,6 +108,7 @@ const (
 	ReasonDeviceLevel    = "device_level" // what is asked for cannot be proven for another device
 	// ReasonNeedsInvitation: the first second factor is to be set up with one.
 	ReasonNeedsInvitation = "needs_invitation"
+	ReasonRegistration    = "registration" // ended, or turned off; no client hears of it
 )
 
 // Next is the one decision: every code passes it. With prompt=none a step that
@@ -113,7 +121,7 @@ func Next(s State) Step {
 	switch step.Name {
 	case Login:
 		return refuse(step, oidc.LoginRequired, "the user is not signed in, or not as required")
-	case SecondFactor, Enroll, SaveCodes:
+	case SecondFactor, Enroll, ConfirmEmail, SaveCodes:
 		return refuse(step, oidc.InteractionRequired, "the user must do more than sign in silently")
 	case Consent:
 		return refuse(step, oidc.ConsentRequired, "the user has not allowed this")
@@ -129,6 +137,9 @@ func next(s State) Step {
 	}
 	if s.forDevice() && s.DeviceCode == nil {
 		return refuse(Step{Reason: ReasonDeviceGone}, oidc.ExpiredToken, "the device waits no more")
+	}
+	if s.Progress.Registering != nil {
+		return nextRegistering(s)
 	}
 	if refusal := s.Request.CheckResources(s.Client, s.APIs); refusal != nil {
 		return Step{Name: Refuse, Refusal: refusal} // one was removed, or the client's right to it, while the user signed in
@@ -158,6 +169,9 @@ func next(s State) Step {
 	}
 	if s.newCodes() {
 		return step.named(SaveCodes)
+	}
+	if s.Progress.Account && s.confirming() {
+		return step.named(ConfirmEmail)
 	}
 	if s.Progress.Account {
 		return step.named(Manage)
@@ -210,8 +224,8 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		return missing, false
 	case demand.MayEnroll && s.mayEnroll() && s.putOff():
 		return step, true
-	case demand.MayEnroll && s.enrollsAlone() && demand.Level <= enrollReach:
-		return s.enrollStep(step), false
+	case demand.MayEnroll && (s.enrollsAlone() || s.MayPutOff()) && demand.Level <= enrollReach:
+		return s.firstStep(step), false
 	case s.bypassOpen(demand.Level):
 		return s.bypassStep(step), false
 	case demand.Essential:

@@ -116,8 +116,8 @@ type confirmed struct {
 }
 
 func (e *Engine) confirm(ctx context.Context, v *Visit, kind store.AuthenticatorKind) (c confirmed, err error) {
-	if v.Step.Name != Enroll && !(v.Step.Name == Manage && v.enrollsAlone()) {
-		return c, fmt.Errorf("flow: enrolment at step %q", v.Step.Name)
+	if v.Step.Name != Enroll && !(v.Step.Name == Manage && v.shownAll()) {
+		return c, fmt.Errorf("flow: enrolment at step %q: %w", v.Step.Name, store.ErrStale)
 	}
 	if !slices.Contains(v.FirstKinds(), kind) {
 		return c, fmt.Errorf("flow: the policy wants no %s: %w", kind, store.ErrStale)
@@ -191,7 +191,7 @@ func (e *Engine) Switch(ctx context.Context, v *Visit) error {
 	}
 	ended := v.Session.ID
 	v.Session, v.interaction.SessionID = nil, ""
-	v.Progress.Ceremony, v.Progress.MailCode = nil, v.Progress.MailCode.Void()
+	v.Progress.Ceremony, v.Progress.MailCode, v.Progress.Confirmed = nil, v.Progress.MailCode.Void(), nil
 	v.Progress.Enrolling, v.Progress.ConsentBy, v.Progress.TrustBy, v.Progress.LaterBy = nil, "", "", ""
 	v.Progress.Codes, v.Progress.CodesOf, v.Progress.CodesIn = nil, "", ""
 	if err := e.update(ctx, v); err != nil {

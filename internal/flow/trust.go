@@ -37,7 +37,7 @@ type DeviceCookie struct {
 func (s State) plain() bool {
 	_, acr := s.Request.Claims.IDToken["acr"]
 	names, _ := s.Request.RequestedACR()
-	return !acr && len(names) == 0 && s.Progress.NotBefore.IsZero() && !s.Progress.OwnProofs && s.Progress.Invited == nil && !s.Progress.Account
+	return !acr && len(names) == 0 && s.Progress.NotBefore.IsZero() && !s.Progress.OwnProofs && !s.settingUp() && !s.Progress.Account
 }
 
 // trusted: no second factor is asked for in this browser. It is skipped, not proven:

@@ -89,6 +89,6 @@ func (v *Visit) NewKey(a *authn.Answer) (Enrolled, error) {
 	}
 	n.Proof = v.proof(store.MethodWebAuthn, v.User.ID, n.Authenticator.ID)
 	n.Proof.UserVerified, n.Proof.BackupEligible, n.Proof.Bound = a.UserVerified, a.BackupEligible, true
-	n.Authenticator.Credential.Alone = v.Invited() && a.UserVerified // an invitation is more than a password
+	n.Authenticator.Credential.Alone = v.SetsUp() && a.UserVerified // an invitation, or to make the account, is more than a password
 	return n, nil
 }

@@ -191,6 +191,10 @@ type Progress struct {
 	DeviceCode string `json:"device_code,omitempty"`
 	// Invited: the interaction sets up an account and answers no client; nil else.
 	Invited *Invited `json:"invited,omitempty"`
+	// Registering: the interaction makes an account and answers no client; nil else.
+	Registering *Registering `json:"registering,omitempty"`
+	// Confirmed is the address of the account that a user has proven by a mailed code.
+	Confirmed *ConfirmedEmail `json:"confirmed,omitempty"`
 	// TrustBy is the user who said whether to trust the browser.
 	TrustBy string `json:"trust_by,omitempty"`
 	// LaterBy is the user who puts the first second factor off.

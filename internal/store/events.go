@@ -49,6 +49,14 @@ const (
 	EventInvitationRedeemed = "invitation.redeemed"
 	EventInvitationSkipped  = "invitation.skipped"
 
+	EventRegistrationAsked  = "registration.asked"
+	EventRegistrationProven = "registration.proven"
+	EventRegistrationFailed = "registration.failed"
+	EventRegistered         = "registration.done"
+
+	EventEnrollMailed         = "enroll.email.mailed"
+	EventEnrollConfirmed      = "enroll.email.confirmed"
+	EventEnrollConfirmFailed  = "enroll.email.failed"
 	EventEnrollTOTP           = "enroll.totp"
 	EventEnrollWebAuthn       = "enroll.webauthn"
 	EventEnrollWebAuthnFailed = "enroll.webauthn.failed"
@@ -135,7 +143,8 @@ func EventTypes() []string {
 		EventMailCodeAsked,
 		EventPasswordResetAsked, EventPasswordResetMailed, EventPasswordReset, EventPasswordResetDisowned,
 		EventInvitationMade, EventInvitationRedeemed, EventInvitationSkipped,
-		EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
+		EventRegistrationAsked, EventRegistrationProven, EventRegistrationFailed, EventRegistered,
+		EventEnrollMailed, EventEnrollConfirmed, EventEnrollConfirmFailed, EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
 		EventAccountFactorAdded, EventAccountFactorRemoved, EventAccountFactorRenamed, EventAccountCodes, EventAccountPassword,
 		EventAccountSessionEnded, EventAccountOthersEnded, EventAccountConsentRevoked, EventAccountLocale,
 		EventDeviceTrusted, EventDeviceEnded, EventDeviceReused,

@@ -23,12 +23,18 @@ const (
 	MailBypass          MailKind = "bypass"
 	MailReset           MailKind = "reset"
 	MailDisabled        MailKind = "disabled"
-	MailCodeProof       MailKind = "code_proof"  // a code, to be typed at a sign-in
-	MailCodeEnroll      MailKind = "code_enroll" // a code, to add the address as a second factor
+	MailCodeProof       MailKind = "code_proof"    // a code, to be typed at a sign-in
+	MailCodeEnroll      MailKind = "code_enroll"   // a code, to add the address as a second factor
+	MailCodeConfirm     MailKind = "code_confirm"  // a code, to set up a first second factor
+	MailCodeRegister    MailKind = "code_register" // a code, to make an account
+	// MailRegistrationKnown is asked for, too: there is an account for the address.
+	MailRegistrationKnown MailKind = "registration_known"
 )
 
 // HasCode reports whether a mail of the kind brings a code.
-func (k MailKind) HasCode() bool { return k == MailCodeProof || k == MailCodeEnroll }
+func (k MailKind) HasCode() bool {
+	return k == MailCodeProof || k == MailCodeEnroll || k == MailCodeConfirm || k == MailCodeRegister
+}
 
 // NoticeOf is the mail that an event of a type brings its user; "" for none.
 func NoticeOf(eventType string) MailKind {

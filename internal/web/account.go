@@ -105,7 +105,7 @@ func (s *server) accountPage(r *http.Request, v *flow.Visit, f page.Frame) (page
 	u := v.User
 	p := page.Account{
 		Frame: f, Changing: v.Interaction != "", Name: u.Name, Email: u.Email, HasPassword: u.PasswordHash != "", Least: v.ShortestPassword(),
-		MayAdd: v.MayAdd(), Keys: offered(v, store.KindWebAuthn), Apps: offered(v, store.KindTOTP), Locale: u.Locale, Locales: s.Pages.Languages(), Scheme: s.scheme(r),
+		MayAdd: v.MayAdd(), MustConfirm: v.MustConfirm(), Keys: offered(v, store.KindWebAuthn), Apps: offered(v, store.KindTOTP), Locale: u.Locale, Locales: s.Pages.Languages(), Scheme: s.scheme(r),
 	}
 	p.FirstDone, p.SecondDone = true, v.Step.Evidence.Level >= oidc.Level2FA
 	for _, a := range v.Authenticators {

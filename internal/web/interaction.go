@@ -108,20 +108,24 @@ type action struct {
 }
 
 var actions = map[string]action{
-	"password": {flow.Login, (*server).recordPassword},
-	"passkey":  {flow.Login, (*server).recordPasskey},
-	"totp":     {flow.SecondFactor, (*server).recordTOTP},
-	"webauthn": {flow.SecondFactor, (*server).recordAssertion},
-	"recovery": {flow.SecondFactor, (*server).recordRecovery},
-	"bypass":   {flow.SecondFactor, (*server).recordBypass},
-	"register": {flow.Enroll, (*server).recordRegistration},
-	"enroll":   {flow.Enroll, (*server).recordEnrollment},
-	"later":    {flow.Enroll, (*server).recordLater},
-	"saved":    {flow.SaveCodes, (*server).recordSaved},
-	"trust":    {flow.Trust, (*server).recordTrust},
-	"consent":  {flow.Consent, (*server).recordConsent},
-	"switch":   {"", (*server).recordSwitch},
-	"cancel":   {"", (*server).recordCancel},
+	"password":  {flow.Login, (*server).recordPassword},
+	"passkey":   {flow.Login, (*server).recordPasskey},
+	"totp":      {flow.SecondFactor, (*server).recordTOTP},
+	"webauthn":  {flow.SecondFactor, (*server).recordAssertion},
+	"recovery":  {flow.SecondFactor, (*server).recordRecovery},
+	"bypass":    {flow.SecondFactor, (*server).recordBypass},
+	"register":  {flow.Enroll, (*server).recordRegistration},
+	"enroll":    {flow.Enroll, (*server).recordEnrollment},
+	"later":     {flow.Enroll, (*server).recordLater},
+	"confirm":   {flow.ConfirmEmail, (*server).recordConfirm},
+	"not_now":   {flow.ConfirmEmail, (*server).recordLater},
+	"mail_code": {flow.ConfirmEmail, (*server).recordMailCode},
+	"profile":   {flow.Profile, (*server).recordProfile},
+	"saved":     {flow.SaveCodes, (*server).recordSaved},
+	"trust":     {flow.Trust, (*server).recordTrust},
+	"consent":   {flow.Consent, (*server).recordConsent},
+	"switch":    {"", (*server).recordSwitch},
+	"cancel":    {"", (*server).recordCancel},
 
 	"rename":       {flow.Manage, (*server).recordRename},
 	"remove":       {flow.Manage, (*server).recordRemoval},
@@ -135,7 +139,9 @@ var actions = map[string]action{
 }
 
 // adds: at the step Manage, what enrols a first factor adds a further one.
-func (a action) adds(step flow.StepName) bool { return a.step == flow.Enroll && step == flow.Manage }
+func (a action) adds(step flow.StepName) bool {
+	return (a.step == flow.Enroll || a.step == flow.ConfirmEmail) && step == flow.Manage
+}
 
 // answerInteraction takes an answer. One that does not belong to the step that
 // is next, or to the user who is signed in, records nothing.
@@ -174,7 +180,7 @@ func current(a action, v *flow.Visit, form url.Values) bool {
 	if form.Get("subject") != v.Subject() {
 		return false
 	}
-	return a.step == "" && !v.Invited() || (a.step == v.Step.Name || a.adds(v.Step.Name)) && form.Get("step") == string(v.Step.Name) &&
+	return a.step == "" && !v.SetsUp() || (a.step == v.Step.Name || a.adds(v.Step.Name)) && form.Get("step") == string(v.Step.Name) &&
 		form.Get("version") == strconv.FormatInt(v.Version(), 10)
 }
 

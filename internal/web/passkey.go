@@ -25,6 +25,7 @@ func (s *server) loginPage(r *http.Request, v *flow.Visit, f page.Frame) (page.L
 	if s.SendsMail {
 		p.ForgotURL = s.base + forgotPath
 	}
+	p.RegisterURL = s.registerURL(v)
 	if len(options) > 0 {
 		toPassword := f.Error == passkeyErrors[authn.ReasonPasswordFirst] || f.Error == passkeyErrors[authn.ReasonExcluded]
 		p.Passkey = firstWay(r, s.cookie(r, methodCookie)) == methodPasskey && !toPassword

@@ -165,6 +165,8 @@ func (s *server) recordFirst(r *http.Request, v *flow.Visit, n flow.Enrolled) (f
 	switch {
 	case v.Invited():
 		return "", s.Flow.RecordInvited(r.Context(), v, n, s.settleInvited(v))
+	case v.Registers():
+		return "", s.Flow.RecordRegistered(r.Context(), v, n)
 	case v.Step.Name == flow.Manage:
 		n.Authenticator.Name = flow.FactorName(r.PostForm.Get("name"))
 		return s.Flow.RecordAddition(r.Context(), v, n)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,7 +113,7 @@ func (s *server) routes() *http.ServeMux {
 	} {
 		add(route.pattern, s.inTurn(route.handle))
 	}
-	for _, route := range append(s.passwordResetRoutes(), s.deviceRoutes()...) {
+	for _, route := range slices.Concat(s.passwordResetRoutes(), s.deviceRoutes(), s.registrationRoutes()) {
 		add(route.pattern, s.inTurn(route.handle))
 	}
 	for _, route := range []route{ // answered at once, whatever else there is to do

@@ -21,8 +21,11 @@ func (s *server) render(w http.ResponseWriter, r *http.Request, v *flow.Visit, s
 	if v.Ends() {
 		return s.proceed(w, r, v)
 	}
-	if v.Step.Reason == flow.ReasonInvitation {
+	switch v.Step.Reason {
+	case flow.ReasonInvitation:
 		return noInvitation()
+	case flow.ReasonRegistration:
+		return noRegistration()
 	}
 	p, err := s.stepPage(r, v, s.frame(r, v, errorKey, args))
 	if errors.Is(err, store.ErrStale) { // two loads at once: the other one's change is there by now
@@ -57,9 +60,10 @@ func (s *server) frame(r *http.Request, v *flow.Visit, errorKey string, args map
 	if v.User != nil {
 		f.Account = v.User.Login
 	}
-	if v.Invited() {
+	if v.SetsUp() {
 		f.Invited, f.Cancellable = true, false
-		f.FirstDone, f.SecondDone = true, v.Step.Name != flow.Enroll
+		f.SecondDone = v.Step.Name == flow.SaveCodes || v.Step.Name == flow.Welcome
+		f.FirstDone = f.SecondDone || v.Step.Name == flow.Enroll
 	}
 	return f
 }
@@ -89,7 +93,14 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		own, apis := askedScopes(v)
 		return page.Consent{Frame: f, Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client) && !v.ForDevice(), Device: s.asksFor(v)}, nil
 	case flow.Welcome:
+		if v.Registers() {
+			return s.registeredPage(r, v, f)
+		}
 		return welcomePage(v, f), nil
+	case flow.ConfirmEmail:
+		return s.confirmEmailPage(v, f), nil
+	case flow.Profile:
+		return s.profilePage(r, v, f), nil
 	case flow.Refuse:
 		f.Cancellable = v.OfAccount() || v.DeviceCode != nil
 		if v.OfAccount() || v.ForDevice() {
@@ -190,8 +201,7 @@ func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.
 	again := v.Invited() && v.Progress.Invited.OldHash != ""
 	p := page.Enroll{Frame: f, Method: chosen(r, methods), Reset: again, Adding: v.Step.Name == flow.Manage}
 	if v.MayPutOff() {
-		until := v.PutOffUntil()
-		p.Until, p.LastDay = until.UTC().Format(time.DateOnly), until.Sub(s.Now()) < 24*time.Hour
+		p.Until, p.LastDay = s.putOffUntil(v)
 	}
 	p.Skippable = v.MaySkip()
 	if others := without(methods, p.Method); len(others) > 0 {

@@ -15,6 +15,21 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (*store.User, err
 	return s.user(ctx, userByEmail, strings.ToLower(email))
 }
 
+// LoginTaken implements store.Registrations.
+func (s *Store) LoginTaken(ctx context.Context, loginKey string) (bool, error) {
+	var id string
+	err := s.row(ctx, `SELECT id FROM users WHERE login_key = $1`, []any{loginKey}, &id)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// BeginRegistration implements store.Registrations.
+func (s *Store) BeginRegistration(ctx context.Context, m store.Mail, i *store.Interaction, events ...store.Event) error {
+	return s.update(ctx, createInteraction(i), addMail(m), record(events))
+}
+
 // Register implements store.Registrations.
 func (s *Store) Register(ctx context.Context, r store.Registration) error {
 	u := *r.User

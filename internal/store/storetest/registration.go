@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -33,11 +34,22 @@ func (w *world) nothingOf(what string, r store.Registration) {
 	w.count(what+": authenticators", len(w.authenticators(r.User)), 0)
 }
 
+func (w *world) loginTaken(key string, want bool) {
+	w.Helper()
+	got, err := w.LoginTaken(w.ctx, key)
+	w.must(err)
+	if got != want {
+		w.Errorf("login %s taken: got %v, want %v", key, got, want)
+	}
+}
+
 func registered(w *world) {
 	r := w.registration("Sora", "Sora@example.com")
 	_, err := w.UserByEmail(w.ctx, r.User.Email)
 	w.is("the address before", err, store.ErrNotFound)
+	w.loginTaken("sora", false)
 	w.must(w.Register(w.ctx, r))
+	w.loginTaken("sora", true)
 	u, err := w.User(w.ctx, r.User.ID)
 	w.must(err)
 	if !u.Registered || !u.EmailVerified || u.MayEnroll || u.PasswordHash != "new" || u.Email != "Sora@example.com" {
@@ -60,6 +72,7 @@ func registered(w *world) {
 	w.must(w.RemoveUser(w.ctx, u.ID, w.now))
 	_, err = w.UserByEmail(w.ctx, r.User.Email)
 	w.is("the address of somebody who was removed", err, store.ErrNotFound)
+	w.loginTaken("sora", true)
 	w.is("the login of somebody who was removed", w.Register(w.ctx, w.registration("sora", "sora@example.com")), store.ErrUsed)
 	w.is("the address alone", w.Register(w.ctx, w.registration("sora2", "sora@example.com")), nil)
 	if u, err := w.User(w.ctx, w.user().ID); err != nil || u.Registered {
@@ -122,4 +135,22 @@ func registeredAllOrNothing(w *world) {
 	again.Authenticator.Kind, again.Authenticator.Credential = store.KindWebAuthn, r.Authenticator.Credential
 	w.is("a credential of somebody else", w.Register(w.ctx, again), store.ErrExists)
 	w.nothingOf("a credential of somebody else", again)
+}
+
+// registrationBegun: the interaction, and the mail that it waits for, or neither.
+func registrationBegun(w *world) {
+	mail := func(id string) store.Mail {
+		return store.Mail{ID: id, Kind: store.MailCodeRegister, To: "sora@example.com", Locale: "ko", At: w.now, Interaction: "i"}
+	}
+	_, browser := store.NewSecret()
+	i := &store.Interaction{ID: store.NewID(), BrowserHash: browser, Version: 1, CreatedAt: w.now, ExpiresAt: w.now.Add(time.Minute)}
+	w.must(w.BeginRegistration(w.ctx, mail("first"), i))
+	w.is("an interaction that is there", w.BeginRegistration(w.ctx, mail("second"), i), store.ErrExists)
+	_, err := w.Interaction(w.ctx, i.ID, browser, w.now)
+	w.must(err)
+	mails, err := w.Mails(w.ctx, 10)
+	w.must(err)
+	if len(mails) != 1 || mails[0].ID != "first" || mails[0].To != "sora@example.com" || mails[0].Locale != "ko" || mails[0].UserID != "" {
+		w.Errorf("got the mails %+v", mails)
+	}
 }

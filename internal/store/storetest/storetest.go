@@ -189,6 +189,7 @@ var Checks = []Check{
 	{"InvitationRedeemedAllOrNothing", invitationRedeemedAllOrNothing},
 	{"Registered", registered},
 	{"RegisteredByOne", registeredByOne},
+	{"RegistrationBegun", registrationBegun},
 	{"RegisteredAllOrNothing", registeredAllOrNothing},
 	{"InvitationSkipped", invitationSkipped},
 	{"InvitationSkippedOrRedeemed", invitationSkippedOrRedeemed},

@@ -22,6 +22,7 @@ var (
 		"error.missing", "error.stale", "error.saved_required", "error.too_long", "error.not_the_same",
 		"error.webauthn", "error.webauthn_unknown", "error.webauthn_taken",
 		"error.passkey_unknown", "error.passkey_unverified", "error.passkey_no_pin", "error.passkey_password_first", "error.passkey_excluded", "error.last_factor", "error.many_factors", "error.name", "error.device_code",
+		"error.mail_code", "error.mail_code_void", "error.mail_code_wait", "error.mail_code_many", "error.email", "error.email_domain", "error.mail_code_hour", "error.login", "error.login_taken",
 		"password.short", "password.long", "password.common", "password.context", "password.guessable", "password.invalid",
 	}
 	messageCodes = []string{
@@ -30,11 +31,12 @@ var (
 		"invitation", "welcome", "reset_sent", "reset_done", "reset_ended", "reset_gone",
 		"device_done", "device_denied", "device_gone", "device_level",
 		"needs_invitation", "welcome_skipped",
+		"needs_invitation", "welcome_skipped", "registration", "registered", "registered_go_on",
 	}
 	// Happenings are the events that a user's history has words for.
 	Happenings = []string{
 		"login.password", "login.totp", "login.recovery", "login.webauthn", "login.password.failed", "login.code.failed",
-		"login.code.reused", "login.webauthn.failed", "login.throttled", "invitation.redeemed", "invitation.skipped", "enroll.totp", "enroll.webauthn",
+		"login.code.reused", "login.webauthn.failed", "login.throttled", "invitation.redeemed", "invitation.skipped", "registration.done", "enroll.email.mailed", "enroll.email.confirmed", "enroll.email.failed", "enroll.totp", "enroll.webauthn",
 		"authenticator.added", "recovery.replaced", "device.trusted", "device.ended", "device.reused", "consent.given",
 		"account.factor.added", "account.factor.removed", "account.factor.renamed", "account.codes", "account.password",
 		"account.session.ended", "account.others.ended", "account.consent.revoked", "account.locale",

@@ -46,7 +46,7 @@ type Frame struct {
 // is marked as invalid.
 func (f Frame) FieldError() bool {
 	switch f.Error {
-	case "error.credentials", "error.code", "error.code_used", "error.device_code", "error.missing", "error.too_long", "error.saved_required", "error.not_the_same", "error.name":
+	case "error.credentials", "error.code", "error.code_used", "error.device_code", "error.missing", "error.too_long", "error.saved_required", "error.not_the_same", "error.name", "error.mail_code", "error.email", "error.email_domain", "error.login", "error.login_taken":
 		return true
 	}
 	return strings.HasPrefix(f.Error, "password.")
@@ -69,6 +69,38 @@ type Login struct {
 	Options   string // JSON for the script; "": passkeys are not offered
 	Passkey   bool   // the page is about the passkey, with a link to the password
 	ForgotURL string // where a new password can be asked for; "" for nowhere
+	// RegisterURL is where an account can be made; "" for nowhere.
+	RegisterURL string
+}
+
+// Register asks somebody without an account for an e-mail address, posted to Action as
+// email, with From.
+type Register struct {
+	Frame
+	Email   string // what the field holds at first
+	From    string // the sign-in that waits; "" for none
+	BackURL string // where that is
+}
+
+// ConfirmEmail has a code mailed, by a post to Action+"/mail_code", and asks for it,
+// posted to Action+"/confirm" as code.
+type ConfirmEmail struct {
+	Frame
+	Email    string // where it goes; "": the account has no address, and it takes an invitation
+	Sent     bool   // one is on its way
+	OtherURL string // where another address can be typed; "" for nowhere
+	Until    string // as of Enroll, posted to Action+"/not_now"
+	LastDay  bool
+}
+
+// Profile asks whoever makes an account for a name, a username and a password, twice,
+// posted to Action+"/profile".
+type Profile struct {
+	Frame
+	Server         string // the host that one will sign in to
+	Email          string // is proven
+	Name, Username string // what the fields hold at first
+	Least          int    // characters of the password
 }
 
 // Forgot asks for the username of whoever wants a new password, posted to Action.
@@ -200,6 +232,7 @@ type Account struct {
 	CodesLeft    int  // unused recovery codes
 	FewCodes     bool // so few that new ones are due
 	MayAdd       bool
+	MustConfirm  bool // before a first one can be added: a code, by a post to Action+"/mail_code"
 	Keys, Apps   bool // which can be added
 	HasPassword  bool
 	Least        int // characters of a new password
@@ -272,6 +305,9 @@ func (Invitation) name() string    { return "invitation" }
 func (Login) name() string         { return "login" }
 func (Forgot) name() string        { return "forgot" }
 func (Device) name() string        { return "device" }
+func (Register) name() string      { return "register" }
+func (Profile) name() string       { return "profile" }
+func (ConfirmEmail) name() string  { return "confirm_email" }
 func (Reset) name() string         { return "reset" }
 func (SecondFactor) name() string  { return "second_factor" }
 func (Enroll) name() string        { return "enroll" }

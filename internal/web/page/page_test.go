@@ -68,6 +68,15 @@ func samples() map[string]Page {
 		"invitation_again":     Invitation{Frame: invited("invitation", false), Server: "id.example.com", KeepPassword: true},
 		"enroll_invited":       Enroll{Frame: invited("enroll", true), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
 		"enroll_skippable":     Enroll{Frame: invited("enroll", true), Method: "webauthn", Other: "totp", Options: options, Skippable: true},
+		"register":             Register{Frame: Frame{Action: "/register", CSRF: "token", Step: "register"}, From: "01k5n0q8v7", BackURL: "/interaction/01k5n0q8v7"},
+		"register_error":       Register{Frame: failed(Frame{Action: "/register", CSRF: "token", Step: "register"}, "error.email", nil), Email: "alice"},
+		"login_register":       Login{Frame: frame, ForgotURL: "/forgot", RegisterURL: "/register?from=01k5n0q8v7"},
+		"confirm_email":        ConfirmEmail{Frame: at("confirm_email", true, false), Email: "a•••@example.com"},
+		"confirm_email_later":  ConfirmEmail{Frame: at("confirm_email", true, false), Email: "a•••@example.com", Until: "2026-12-24"},
+		"confirm_email_none":   ConfirmEmail{Frame: at("confirm_email", true, false), Until: "2026-12-24"},
+		"confirm_email_new":    ConfirmEmail{Frame: failed(invited("confirm_email", false), "error.mail_code", nil), Email: "alice@example.com", Sent: true, OtherURL: "/register"},
+		"profile":              Profile{Frame: invited("profile", false), Server: "id.example.com", Email: "alice@example.com", Username: "alice@example.com", Least: 8},
+		"profile_error":        Profile{Frame: failed(invited("profile", false), "error.login_taken", nil), Server: "id.example.com", Email: "alice@example.com", Name: "Alice Adams", Username: "alice", Least: 8},
 		"second_factor_bypass": SecondFactor{Frame: at("second_factor", true, false), Method: "bypass", Others: []string{"totp", "recovery"}},
 		"trust":                Trust{Frame: at("trust", true, true), Days: 30},
 		"consent_apis":         Consent{Frame: at("consent", true, true), Scopes: []string{"openid"}, APIs: []API{{"Orders", []string{"orders:read", "orders:write"}}, {"Billing", []string{"bills:read"}}}, RedirectHost: "shop.example.com", Remember: true},
@@ -101,6 +110,8 @@ func samples() map[string]Page {
 	m["message_no_second_factor"] = Message{Frame: refused, Code: "no_second_factor", BackURL: "https://shop.example.com/callback?error=access_denied", BackLabel: "Paper Shop"}
 	m["message_needs_invitation"] = Message{Frame: refused, Code: "needs_invitation", BackURL: "https://shop.example.com/callback?error=access_denied", BackLabel: "Paper Shop"}
 	m["message_welcome_skipped"] = Message{Frame: Frame{Step: "welcome", FirstDone: true}, Code: "welcome_skipped"}
+	m["message_registered"] = Message{Frame: Frame{Step: "welcome", FirstDone: true, SecondDone: true}, Code: "registered"}
+	m["message_registered_go_on"] = Message{Frame: Frame{Step: "welcome", FirstDone: true, SecondDone: true}, Code: "registered_go_on", BackURL: "/interaction/01k5n0q8v7"}
 	m["message_welcome"] = Message{Frame: Frame{Step: "welcome", FirstDone: true, SecondDone: true}, Code: "welcome"}
 	m["message_home"] = Message{Code: "home"}
 	return m

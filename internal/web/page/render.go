@@ -17,7 +17,7 @@ var embedded embed.FS
 // every is one page of each kind: New makes sure that it has a template and
 // that this can be executed.
 var every = []Page{
-	Invitation{}, Login{}, Forgot{}, Device{}, Reset{}, SecondFactor{}, Enroll{}, SaveCodes{}, Trust{}, Consent{}, FormPost{}, SignedOut{}, ConfirmLogout{}, Account{}, Message{Code: "home"},
+	Invitation{}, Login{}, Forgot{}, Device{}, Register{}, ConfirmEmail{}, Profile{}, Reset{}, SecondFactor{}, Enroll{}, SaveCodes{}, Trust{}, Consent{}, FormPost{}, SignedOut{}, ConfirmLogout{}, Account{}, Message{Code: "home"},
 }
 
 // Renderer holds all templates, locales and assets. It never changes and may be
