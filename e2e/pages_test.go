@@ -189,7 +189,7 @@ func (w *walk) registration(in *installation, m *mailbox) {
 	w.look("register-error")
 	code := w.register(m, "sora@example.com")
 	w.look("confirm-email")
-	w.fill("#code", wrong(strings.ReplaceAll(code, " ", "")))
+	w.fill("#code", wrong(code))
 	w.press("#confirm")
 	w.look("confirm-email-error")
 	w.fill("#code", code)

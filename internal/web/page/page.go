@@ -103,6 +103,20 @@ type Profile struct {
 	Least          int    // characters of the password
 }
 
+// About reports whether Error is about a field: "name", "username", else "password".
+func (p Profile) About(field string) bool {
+	about := "password"
+	switch p.Error {
+	case "":
+		return false
+	case "error.name":
+		about = "name"
+	case "error.login", "error.login_taken":
+		about = "username"
+	}
+	return about == field && p.FieldError()
+}
+
 // Forgot asks for the username of whoever wants a new password, posted to Action.
 type Forgot struct {
 	Frame
