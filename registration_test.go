@@ -372,6 +372,27 @@ func TestRegistrationLosesTheRace(t *testing.T) {
 	}
 }
 
+// TestRegistrationBesideASession: whoever is signed in with the browser, and a sign-in
+// that waits there, have no part in it, and nobody else is signed in by it.
+func TestRegistrationBesideASession(t *testing.T) {
+	t.Parallel()
+	r := openRig(t)
+	b := r.browser()
+	b.signIn(r.mina, b.authorize("web")).mustCode()
+	waits := b.authorize("asks").mustStep("consent", 200)
+	session := b.has("sallyport-session")
+	v := r.profiled(b, b.register(nil, "sora@example.com"), "sora@example.com", "sora")
+	v = b.answer(b.app(v), "enroll", "code", r.code(shownKey(t, b.app(v)), 0)).mustStep("save_codes", 200)
+	b.answer(v, "saved", "saved", "1")
+	if got := b.has("sallyport-session"); got != session {
+		t.Error("the session has another secret")
+	}
+	if c := claims(t, r.redeem("asks", b.answer(waits, "consent", "decision", "allow").mustCode()).ID); c["sub"] != r.mina.id {
+		t.Errorf("the consent that waited is of %v, want mina", c["sub"])
+	}
+	r.mustHave(r.mina, 2)
+}
+
 // TestRegistrationIsTurnedOff: with it, what was begun ends, at each step.
 func TestRegistrationIsTurnedOff(t *testing.T) {
 	t.Parallel()
