@@ -12,7 +12,8 @@ import (
 )
 
 // TestRule1InvitationAloneEnrols: where it takes an invitation, no state leads to a
-// first factor without one, or without an operator's code.
+// first factor without one, or without an operator's code; and where it takes a mailed
+// code, none does without the address of now, proven by this user.
 func TestRule1InvitationAloneEnrols(t *testing.T) {
 	t.Parallel()
 	check(t, func(t *rapid.T) {
@@ -20,7 +21,11 @@ func TestRule1InvitationAloneEnrols(t *testing.T) {
 		if s.Enrollment == flow.EnrollByPassword || s.Progress.Invited != nil || s.Bypass != nil {
 			return
 		}
-		if step := flow.Next(s); step.Name == flow.Enroll {
+		if flow.Next(s).Name != flow.Enroll {
+			return
+		}
+		c := s.Progress.Confirmed
+		if s.Enrollment != flow.EnrollByEmail || c == nil || c.UserID != s.User.ID || c.Email != s.User.Email || c.Email == "" {
 			t.Fatalf("enroll with the password alone: %+v", s)
 		}
 	})

@@ -473,7 +473,13 @@ func draw(t *rapid.T) flow.State {
 		TrustedDeviceDays: rapid.SampledFrom([]int{0, 30}).Draw(t, "trust days"),
 		GraceDays:         rapid.SampledFrom([]int{0, 7}).Draw(t, "grace days"),
 	}}
-	s.Enrollment = rapid.SampledFrom([]flow.Enrollment{"", flow.EnrollByInvitation, flow.EnrollByPassword}).Draw(t, "enrollment")
+	s.Enrollment = rapid.SampledFrom([]flow.Enrollment{"", flow.EnrollByInvitation, flow.EnrollByEmail, flow.EnrollByPassword}).Draw(t, "enrollment")
+	if rapid.Bool().Draw(t, "confirmed") {
+		s.Progress.Confirmed = &store.ConfirmedEmail{UserID: rapid.SampledFrom([]string{"u", "v"}).Draw(t, "confirmed by"), Email: rapid.SampledFrom([]string{"", "u@example.com", "v@example.com"}).Draw(t, "confirmed address")}
+	}
+	if rapid.Bool().Draw(t, "mailed") {
+		s.Progress.MailCode = &store.MailCode{For: store.MailCodeConfirm, UserID: rapid.SampledFrom([]string{"u", "v"}).Draw(t, "mailed to")}
+	}
 	s.NoWebAuthn = rapid.IntRange(0, 3).Draw(t, "no webauthn") == 0
 	s.Progress.LaterBy = rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, "later by")
 	s.Client.MinLevel = oidc.Level(rapid.IntRange(0, 4).Draw(t, "floor"))
@@ -524,6 +530,7 @@ func draw(t *rapid.T) flow.State {
 	s = signedIn(s)
 	s.User.Disabled = rapid.IntRange(0, 9).Draw(t, "disabled") == 0
 	s.User.MayEnroll = rapid.Bool().Draw(t, "may enrol")
+	s.User.Email = rapid.SampledFrom([]string{"", "u@example.com"}).Draw(t, "address")
 	s.User.GraceUntil = rapid.SampledFrom([]time.Time{{}, noon.Add(-time.Second), noon.Add(time.Hour)}).Draw(t, "grace until")
 	for _, kind := range []store.AuthenticatorKind{store.KindTOTP, store.KindRecovery, store.KindWebAuthn} {
 		if rapid.Bool().Draw(t, "has "+string(kind)) {
@@ -961,6 +968,12 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 		s.Authenticators, s.User.MayEnroll, s.Bypass = []store.Authenticator{a}, false, nil
 		s.Session.Proofs = append(s.Session.Proofs, p)
 		s.Progress.Codes, s.Progress.CodesOf = []byte("sealed"), "u"
+	case flow.ConfirmEmail:
+		if s.User.Email == "" || s.MayPutOff() && rapid.Bool().Draw(t, "puts it off") {
+			s.User.GraceUntil, s.Progress.LaterBy = s.PutOffUntil(), "u"
+			return s
+		}
+		s.Progress.Confirmed = &store.ConfirmedEmail{UserID: s.User.ID, Email: s.User.Email}
 	case flow.SaveCodes:
 		s.Progress.Codes = nil
 	case flow.Trust:
