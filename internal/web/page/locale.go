@@ -30,7 +30,6 @@ var (
 		"access_denied", "no_second_factor", "other_factor", "disabled", "home", "method_not_allowed", "form_too_large", "other_browser",
 		"invitation", "welcome", "reset_sent", "reset_done", "reset_ended", "reset_gone",
 		"device_done", "device_denied", "device_gone", "device_level",
-		"needs_invitation", "welcome_skipped",
 		"needs_invitation", "welcome_skipped", "registration", "registered", "registered_go_on",
 	}
 	// Happenings are the events that a user's history has words for.
