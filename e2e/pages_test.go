@@ -33,6 +33,7 @@ func TestPages(t *testing.T) {
 			w.fresh(newBrowser(t, language)).invitation(install(t))
 			w.fresh(newBrowser(t, language)).forgotten(installMail(t))
 			w.fresh(newBrowser(t, language)).registration(installOpen(t))
+			w.fresh(newBrowser(t, language)).byMail(installByMail(t))
 			if len(w.titles) < 8 {
 				t.Errorf("the walk saw %d titles, want more", len(w.titles))
 			}
@@ -204,6 +205,14 @@ func (w *walk) registration(in *installation, m *mailbox) {
 	w.look("registered")
 	w.open(in.issuer + "/register")
 	w.look("register-alone")
+}
+
+func (w *walk) byMail(in *installation, _ *mailbox) {
+	w.open(in.request())
+	w.password("joon", "quiet lantern otter")
+	w.look("confirm-email-before")
+	w.press("#mail-code")
+	w.look("confirm-email-after")
 }
 
 // with is an address with other query parameters.

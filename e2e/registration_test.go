@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -82,4 +83,38 @@ func TestRegistration(t *testing.T) {
 			}
 		})
 	}
+}
+
+// installByMail is an installation where the first second factor takes a mailed code, and
+// joon, who has a password and no factor.
+func installByMail(t *testing.T) (*installation, *mailbox) {
+	t.Helper()
+	m := openMailbox(t)
+	in := install(t, "SALLYPORT_SMTP_HOST=127.0.0.1", "SALLYPORT_SMTP_PORT="+m.port, "SALLYPORT_SMTP_TLS=none", "SALLYPORT_SMTP_FROM=id@example.com",
+		"SALLYPORT_ENROLLMENT=email", "SALLYPORT_POLICY=[{grace_days: 7}]")
+	add := exec.Command(command, "user", "add", "joon", "--email", "joon@example.com", "--password-stdin", "--config", in.config())
+	add.Stdin = strings.NewReader("quiet lantern otter\n")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("user add: %v\n%s", err, out)
+	}
+	return in, m
+}
+
+// TestMailedCodeEnrols: the password, a code that comes by mail, and then the app.
+func TestMailedCodeEnrols(t *testing.T) {
+	t.Parallel()
+	in, mailbox := installByMail(t)
+	b := newBrowser(t, "en")
+	b.disableScript()
+	b.open(in.request())
+	b.password("joon", "quiet lantern otter")
+	b.mustStep("confirm_email")
+	b.mustText("j•••@example.com")
+	b.mustStatus(b.press("#mail-code"), 200)
+	b.fill("#code", strings.ReplaceAll(mailedCode.FindString(mailbox.mustGet("set up a second factor")), " ", ""))
+	b.mustStatus(b.press("#confirm"), 200)
+	b.app()
+	b.mustStatus(b.code(totp(t, b.textOf("dd code"), 0)), 200)
+	b.save()
+	in.mustBeComplete(b, "pwd otp mfa")
 }
