@@ -134,9 +134,23 @@ func (in *installation) mustBeComplete(b *tab, amr string) {
 	}
 }
 
-// heard takes the code that the browser came with, and reads what the application
-// hears of the sign-in.
+// heard is what the application hears of how somebody signed in.
 func (in *installation) heard(b *tab) (acr, amr string) {
+	in.t.Helper()
+	got := in.idToken(b)
+	return got.ACR, strings.Join(got.AMR, " ")
+}
+
+// idToken are the claims of an ID token that tests read.
+type idToken struct {
+	ACR      string
+	AMR      []string
+	AuthTime int64 `json:"auth_time"`
+}
+
+// idToken takes the code that the browser came with, and reads what the application
+// hears of the sign-in.
+func (in *installation) idToken(b *tab) (got idToken) {
 	in.t.Helper()
 	b.mustBeAt(in.callback)
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {mustURL(in.t, b.url()).Query().Get("code")},
@@ -162,14 +176,10 @@ func (in *installation) heard(b *tab) (acr, amr string) {
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	var got struct {
-		ACR string
-		AMR []string
-	}
 	if err := json.Unmarshal(claims, &got); err != nil {
 		in.t.Fatal(err)
 	}
-	return got.ACR, strings.Join(got.AMR, " ")
+	return got
 }
 
 // choose types the new password, twice.
