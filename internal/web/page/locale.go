@@ -98,7 +98,7 @@ func (c *catalog) add(fsys fs.FS) error {
 }
 
 // keyInTemplate finds the keys that templates name in full.
-var keyInTemplate = regexp.MustCompile(`\bth? "([^"]+)"`)
+var keyInTemplate = regexp.MustCompile(`\bt[hw]? "([^"]+)"`)
 
 // check compares the keys of every language with those that the templates use.
 // A theme's template may use fewer than the embedded one.
@@ -160,8 +160,8 @@ func (c *catalog) checkOne(name string, used, mayBeUsed []string) error {
 }
 
 // funcs are what templates say things with: t gives a text whose braces are
-// filled from pairs of name and value, or from one map; th the same as HTML,
-// with the values emphasised.
+// filled from pairs of name and value, or from one map; th and tw the same as HTML,
+// with the values emphasised, or each whole on one line.
 func (c *catalog) funcs(locale string) template.FuncMap {
 	text := func(key string) (string, error) {
 		if s := c.texts[locale][key]; s != "" {
@@ -169,22 +169,31 @@ func (c *catalog) funcs(locale string) template.FuncMap {
 		}
 		return "", fmt.Errorf("no text for %q in locale %s", key, locale)
 	}
+	html := func(show func(string) string) func(string, ...any) (template.HTML, error) {
+		return func(key string, args ...any) (template.HTML, error) {
+			s, err := text(key)
+			return template.HTML(fill(template.HTMLEscapeString(s), args, show)), err
+		}
+	}
 	return template.FuncMap{
 		"lang": func() string { return locale },
 		"t": func(key string, args ...any) (string, error) {
 			s, err := text(key)
 			return fill(s, args, func(v string) string { return v }), err
 		},
-		"th": func(key string, args ...any) (template.HTML, error) {
-			s, err := text(key)
-			return template.HTML(fill(template.HTMLEscapeString(s), args, emphasise)), err
-		},
+		"th": html(emphasise),
+		"tw": html(keepWhole),
 		"scope": func(name string) string { return c.texts[locale]["scope."+name] },
 	}
 }
 
 func emphasise(value string) string {
 	return `<strong dir="auto">` + template.HTMLEscapeString(value) + `</strong>`
+}
+
+// keepWhole is for dates, which a browser breaks at their hyphens.
+func keepWhole(value string) string {
+	return `<span class="whole">` + template.HTMLEscapeString(value) + `</span>`
 }
 
 // fill replaces {Name} in one pass, so that a value is never read as a text.
