@@ -14,7 +14,7 @@ import (
 func TestRequirements(t *testing.T) {
 	t.Parallel()
 	in := install(t, `SALLYPORT_POLICY=[{clients: [none], require: "off"}, {clients: [asked], require: optional},
-		{clients: [strong], require: phishing-resistant}, {require: required}]`)
+		{clients: [strong], require: phishing-resistant}, {require: required}]`, "SALLYPORT_ENROLLMENT=password")
 	for _, client := range []string{"none", "asked", "strong"} {
 		in.sallyport("client", "add", client, "--redirect-uri", in.callback, "--config", in.config())
 	}
