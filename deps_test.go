@@ -37,12 +37,13 @@ var allowedImports = map[string][]string{
 
 	"internal/admin": {"internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 
-	"internal/flow":     {"internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
-	"internal/token":    {"internal/flow", "internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
-	"internal/rulebook": {"internal/policy", "internal/store"},
-	"internal/policy":   {"internal/authn", "internal/store", "internal/oidc"},
-	"internal/authn":    {"internal/keys", "internal/store", "internal/oidc"},
-	"internal/keys":     {"internal/store", "internal/oidc"},
+	"internal/flow":            {"internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
+	"internal/token":           {"internal/flow", "internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
+	"internal/rulebook":        {"internal/policy", "internal/store"},
+	"internal/policy":          {"internal/authn", "internal/store", "internal/oidc"},
+	"internal/authn":           {"internal/keys", "internal/store", "internal/oidc"},
+	"internal/authn/authntest": {},
+	"internal/keys":            {"internal/store", "internal/oidc"},
 
 	"internal/store/sqlstore":  {"internal/store", "internal/oidc"},
 	"internal/store/storetest": {"internal/store", "internal/oidc"},
@@ -57,7 +58,7 @@ var allowedImports = map[string][]string{
 }
 
 // onlyTestsImport are packages that no program may link.
-var onlyTestsImport = []string{"internal/store/storetest", "internal/mail/smtptest", "rp/rptest", "rs/rstest"}
+var onlyTestsImport = []string{"internal/store/storetest", "internal/authn/authntest", "internal/mail/smtptest", "rp/rptest", "rs/rstest"}
 
 // noTestImports: a test may import any of our packages, except that those of
 // the client libraries know nothing of the server: the two readings of the

@@ -39,6 +39,9 @@ type Evidence struct {
 	// Valid are the ids of the authenticators that count; nil: all do, because
 	// what was issued ends with its authenticator.
 	Valid map[string]bool
+	// Attested are the ids of the authenticators that are hardware-bound today, whatever
+	// they were when they were used; nil: those that were.
+	Attested map[string]bool
 	// Device is the live trusted device that the proofs were given in, nil for none. It
 	// is no proof and adds nothing to what they are worth; a policy may ask no more
 	// because of it.
@@ -86,6 +89,7 @@ func (e Evidence) Counting() []store.Proof {
 	newest := make([]store.Proof, 0, len(e.Proofs))
 	for _, p := range e.Proofs {
 		if e.counts(p) {
+			p.Attested = p.Attested && (e.Attested == nil || e.Attested[p.Authenticator])
 			p.Bound = p.Bound || e.Elsewhere && p.Method == store.MethodWebAuthn
 			newest = keepNewest(newest, p)
 		}
@@ -232,8 +236,10 @@ func Reach(u *store.User, list []store.Authenticator, proofs []store.Proof) oidc
 	for _, a := range list {
 		switch {
 		case !Usable(a), u.PasswordHash == "" && !Alone(a):
+		case a.Kind == store.KindWebAuthn && !BoundBy(proofs, a.ID) && a.Credential != nil && a.Credential.Attested:
+			reach = oidc.LevelPHRH
 		case a.Kind == store.KindWebAuthn && !BoundBy(proofs, a.ID):
-			reach = oidc.LevelPHR
+			reach = max(reach, oidc.LevelPHR)
 		default:
 			reach = max(reach, oidc.Level2FA)
 		}
@@ -251,6 +257,15 @@ func BoundBy(proofs []store.Proof, authenticator string) bool {
 // Usable reports whether an authenticator can be used now.
 func Usable(a store.Authenticator) bool {
 	return !a.Disabled && (a.Kind != store.KindRecovery || a.CodesLeft > 0)
+}
+
+// AttestedIDs are the ids of the authenticators that are hardware-bound today.
+func AttestedIDs(list []store.Authenticator) map[string]bool {
+	attested := map[string]bool{}
+	for _, a := range list {
+		attested[a.ID] = a.Credential != nil && a.Credential.Attested
+	}
+	return attested
 }
 
 // ValidIDs are the ids of the authenticators whose proofs count. A recovery set

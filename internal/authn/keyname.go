@@ -1,7 +1,7 @@
 package authn
 
 import (
-	"fmt"
+	"cmp"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -44,10 +44,12 @@ var keyNames = map[string]string{
 	"149a2021-8ef6-4133-96b8-81f8d5b7f1f5": "Security Key by Yubico",
 }
 
-// keyName is what a new authenticator is called until its user calls it otherwise.
-func keyName(k *webauthn.Credential) string {
-	if id := k.Authenticator.AAGUID; len(id) == 16 {
-		if name := keyNames[fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])]; name != "" {
+// keyName is what a new authenticator is called until its user calls it otherwise. What
+// is not in the list has its maker's name for it in the metadata, if there are any.
+func keyName(k *webauthn.Credential, m *Metadata) string {
+	if len(k.Authenticator.AAGUID) == 16 {
+		id := AAGUID(k.Authenticator.AAGUID)
+		if name := cmp.Or(keyNames[id.String()], m.name(id)); name != "" {
 			return name
 		}
 	}

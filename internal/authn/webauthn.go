@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
@@ -36,6 +37,7 @@ const (
 	ReasonUnknown   WebAuthnReason = "unknown_credential"
 	ReasonCounter   WebAuthnReason = "counter" // went back: there may be a copy of the key
 	ReasonInvalid   WebAuthnReason = "invalid" // signature, relying party, flags or algorithm
+	ReasonMake      WebAuthnReason = "make"    // of a new one: denied, not allowed, or known to be unsafe
 
 	// Of a sign-in with a passkey alone.
 	ReasonUnverified    WebAuthnReason = "user_not_verified"
@@ -64,9 +66,13 @@ func (e *WebAuthnError) Unwrap() error { return e.Err }
 // RelyingParty registers authenticators for one origin, and checks what they
 // sign. A nil one serves nobody.
 type RelyingParty struct {
-	web    *webauthn.WebAuthn
-	id     string
-	origin string
+	// Makes are the operator's lists, set before it is used.
+	Makes Makes
+
+	web      *webauthn.WebAuthn
+	id       string
+	origin   string
+	metadata atomic.Pointer[Metadata] // nil: nobody is asked for an attestation
 }
 
 // NewRelyingParty is the relying party of an issuer: its exact host is the id, its
@@ -141,7 +147,11 @@ func (rp *RelyingParty) creation(c *store.Ceremony, u *store.User, list []store.
 	if err != nil {
 		return nil, nil, err
 	}
-	creation, session, err := rp.web.BeginRegistration(who,
+	conveyance := protocol.PreferNoAttestation
+	if rp.Attests() {
+		conveyance = protocol.PreferDirectAttestation
+	}
+	creation, session, err := rp.web.BeginRegistration(who, webauthn.WithConveyancePreference(conveyance),
 		webauthn.WithExclusions(webauthn.Credentials(who.credentials).CredentialDescriptors()),
 		func(o *protocol.PublicKeyCredentialCreationOptions) error { o.Challenge = c.Challenge; return nil })
 	if err != nil {
@@ -179,11 +189,13 @@ type Answer struct {
 	Name          string           // of a new one, as its maker calls it
 	// What the authenticator says of this very answer (WebAuthn L3 §6.1).
 	UserVerified, BackupEligible bool
+	// Attested: see HardwareBound.
+	Attested bool
 }
 
 // CheckRegistration returns the credential that an authenticator has made for the
-// ceremony (WebAuthn L3 §7.1). A *WebAuthnError says why not. No chain of
-// attestation is looked at. That nobody else has it is the store's to say.
+// ceremony (WebAuthn L3 §7.1). A *WebAuthnError says why not: with
+// metadata the make, too, if it is known. That nobody else has it is the store's to say.
 func (rp *RelyingParty) CheckRegistration(c *store.Ceremony, u *store.User, list []store.Authenticator, response string, now time.Time) (*Answer, error) {
 	if err := rp.checkWaiting(c, store.CeremonyCreate, u, now); err != nil {
 		return nil, err
@@ -207,11 +219,14 @@ func (rp *RelyingParty) CheckRegistration(c *store.Ceremony, u *store.User, list
 	if err != nil {
 		return nil, &WebAuthnError{ReasonInvalid, err}
 	}
+	if err := rp.admits(*made); err != nil {
+		return nil, err
+	}
 	answer, err := rp.answered("", made, parsed.Response.AttestationObject.AuthData.Flags)
 	if err != nil {
 		return nil, err
 	}
-	answer.Name = keyName(made)
+	answer.Name = keyName(made, rp.metadata.Load())
 	return answer, nil
 }
 
@@ -276,7 +291,7 @@ func (rp *RelyingParty) answered(authenticator string, k *webauthn.Credential, f
 	return &Answer{
 		Authenticator: authenticator,
 		Credential:    store.Credential{ID: k.ID, RPID: rp.id, SignCount: k.Authenticator.SignCount, Record: record},
-		UserVerified:  flags.HasUserVerified(), BackupEligible: flags.HasBackupEligible(),
+		UserVerified:  flags.HasUserVerified(), BackupEligible: flags.HasBackupEligible(), Attested: rp.hardwareBound(*k),
 	}, nil
 }
 

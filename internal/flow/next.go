@@ -268,7 +268,7 @@ func (s State) reach() oidc.Level {
 // be too old to count.
 func (s State) missingFactor(step Step, level oidc.Level) Step {
 	for _, a := range s.counted() {
-		if authn.Usable(a) && s.levelWith(store.Method(a.Kind), a.ID) >= level {
+		if authn.Usable(a) && s.levelWith(a) >= level {
 			step.Factors = append(step.Factors, a)
 		}
 	}
@@ -292,11 +292,11 @@ func rank(a store.Authenticator) int {
 
 // levelWith is the level that the evidence has with one more proof, given now. A
 // WebAuthn one is taken to be without user verification: that is up to the user.
-func (s State) levelWith(m store.Method, authenticator string) oidc.Level {
+func (s State) levelWith(a store.Authenticator) oidc.Level {
 	with := s.Evidence()
 	with.Proofs = append(slices.Clip(with.Proofs), store.Proof{
-		Method: m, At: s.Now, UserID: s.User.ID, Authenticator: authenticator, Interaction: s.Interaction,
-		Bound: authn.BoundBy(s.Session.Proofs, authenticator),
+		Method: store.Method(a.Kind), At: s.Now, UserID: s.User.ID, Authenticator: a.ID, Interaction: s.Interaction,
+		Bound: authn.BoundBy(s.Session.Proofs, a.ID), Attested: a.Credential != nil && a.Credential.Attested,
 	})
 	return authn.Judge(with).Level
 }
@@ -353,6 +353,7 @@ func (s State) Evidence() authn.Evidence {
 		OwnProofs:   s.Progress.OwnProofs || s.managing(),
 		Methods:     s.Policy.Rule(s.Case()).SecondMethods(),
 		Valid:       authn.ValidIDs(s.Authenticators),
+		Attested:    authn.AttestedIDs(s.Authenticators),
 		Device:      s.grantedDevice(),
 		Elsewhere:   s.forDevice(),
 	}

@@ -65,7 +65,7 @@ func (e *Engine) checkPasskey(ctx context.Context, v *Visit, answer string) (*st
 // that replaces it. The errors are those of RecordAssertion.
 func (e *Engine) RecordPasskey(ctx context.Context, v *Visit, u *store.User, a *authn.Answer) (Cookie, error) {
 	proof := v.proof(store.MethodWebAuthn, u.ID, a.Authenticator)
-	proof.UserVerified, proof.BackupEligible = a.UserVerified, a.BackupEligible
+	proof.UserVerified, proof.BackupEligible, proof.Attested = a.UserVerified, a.BackupEligible, a.Attested
 	after := *v.interaction
 	after.Progress = v.Progress
 	after.Progress.Ceremony = nil

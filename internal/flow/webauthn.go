@@ -52,7 +52,7 @@ func (e *Engine) DropCeremony(ctx context.Context, v *Visit) error {
 // has raised the counter, or the authenticator is gone.
 func (e *Engine) RecordAssertion(ctx context.Context, v *Visit, a *authn.Answer) (Cookie, error) {
 	proof := v.proof(store.MethodWebAuthn, v.User.ID, a.Authenticator)
-	proof.UserVerified, proof.BackupEligible = a.UserVerified, a.BackupEligible
+	proof.UserVerified, proof.BackupEligible, proof.Attested = a.UserVerified, a.BackupEligible, a.Attested
 	proof.Bound = authn.BoundBy(v.Session.Proofs, a.Authenticator)
 	add, cookie := v.addProof(proof, store.Settle{}, store.EventLoginWebAuthn)
 	after := *v.interaction
@@ -88,7 +88,7 @@ func (v *Visit) NewKey(a *authn.Answer) (Enrolled, error) {
 		Handle: c.Handle,
 	}
 	n.Proof = v.proof(store.MethodWebAuthn, v.User.ID, n.Authenticator.ID)
-	n.Proof.UserVerified, n.Proof.BackupEligible, n.Proof.Bound = a.UserVerified, a.BackupEligible, true
+	n.Proof.UserVerified, n.Proof.BackupEligible, n.Proof.Attested, n.Proof.Bound = a.UserVerified, a.BackupEligible, a.Attested, true
 	n.Authenticator.Credential.Alone = v.SetsUp() && a.UserVerified // an invitation, or to make the account, is more than a password
 	return n, nil
 }

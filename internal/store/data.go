@@ -94,6 +94,9 @@ type Credential struct {
 	// enrolled it has more than the password: an invitation, or a later session in
 	// which both were proven.
 	Alone bool
+	// Attested: it is hardware-bound, as authn finds when it is loaded for a sign-in. It
+	// is not stored, because it changes with the metadata.
+	Attested bool
 }
 
 // Method is how something was proven.
@@ -123,7 +126,7 @@ type Proof struct {
 	// What WebAuthn adds (WebAuthn L3 §6.1).
 	UserVerified   bool `json:"uv,omitempty"`
 	BackupEligible bool `json:"be,omitempty"`
-	Attested       bool `json:"attested,omitempty"` // verified attestation chain
+	Attested       bool `json:"attested,omitempty"` // the make was verified, and keeps its keys in hardware
 	// Bound: the authenticator was enrolled in this very session. Here its proofs
 	// count like those of a code.
 	Bound bool `json:"bound,omitempty"`
