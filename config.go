@@ -73,13 +73,18 @@ type Config struct {
 	// servers of a database, of which the last that starts decides, have the same.
 	SMTP *SMTP
 
+	// Metadata say which authenticators are what they say they are. nil: no key is asked
+	// for its make, and nobody reaches level 4.
+	Metadata *Metadata
+
 	// InsecureHTTPIssuer allows an http issuer that is not on a loopback host:
 	// passwords, codes and cookies can then be read on the way.
 	InsecureHTTPIssuer bool
 	// InsecureNoLimits takes the limits per address away, for load tests.
 	InsecureNoLimits bool
 
-	mailByHand bool // tests send it
+	mailByHand     bool // tests send it
+	metadataByHand bool // tests look at the files
 
 	hasher authn.HasherConfig // of passwords and recovery codes; tests make it cheap
 
@@ -153,6 +158,9 @@ func (c Config) check() error {
 	}
 	if err := CheckRegistrationDomains(c.RegistrationDomains); err != nil {
 		return fmt.Errorf("sallyport: registration: %w", err)
+	}
+	if err := c.checkMetadata(); err != nil {
+		return fmt.Errorf("sallyport: %w", err)
 	}
 	if c.SMTP != nil {
 		if err := c.SMTP.Check(); err != nil {

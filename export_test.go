@@ -25,6 +25,12 @@ func MailByHand(c *Config) { c.mailByHand = true }
 // SendMails does what the server does each second where mail is configured.
 func (s *Server) SendMails(ctx context.Context) error { return s.sender.SendDue(ctx) }
 
+// MetadataByHand leaves looking at the files to RefreshMetadata.
+func MetadataByHand(c *Config) { c.metadataByHand = true }
+
+// RefreshMetadata does what the server does from time to time.
+func (s *Server) RefreshMetadata(ctx context.Context) { s.refreshMetadata(ctx) }
+
 // HashCheaply makes passwords and recovery codes cost nothing, so that the tests
 // of the server are about all the rest.
 func HashCheaply(c *Config) { c.hasher = authn.HasherConfig{Memory: 64, Time: 1} }

@@ -35,6 +35,12 @@ func (s *Server) sources(hasher *authn.Hasher, ring *keys.Ring) metric.Sources {
 			m := s.sender.Stats()
 			return metric.Mail{Sent: m.Sent, Failed: m.Failed, Pending: m.Pending, Dead: m.Dead}
 		},
+		MetadataUntil: func() time.Time {
+			if s.metadata == nil {
+				return time.Time{}
+			}
+			return time.Unix(s.metadataUntil.Load(), 0)
+		},
 		Keys: func() map[string]time.Time {
 			made := map[string]time.Time{}
 			for _, alg := range []string{keys.RS256, keys.ES256, keys.EdDSA} {

@@ -50,7 +50,12 @@ func TestRequirementsAtTheServer(t *testing.T) {
 	} {
 		t.Run(string(require), func(t *testing.T) {
 			t.Parallel()
-			r := under(t, "", sallyport.Rule{Require: require})
+			r := newRig(t, func(c *sallyport.Config) {
+				c.Policy = []sallyport.Rule{{Require: require}}
+				if require == sallyport.HardwareBound {
+					c.Metadata = &newMakes(t).config
+				}
+			})
 			for p, want := range map[*person]string{&r.mina: want.mina, &r.joon: want.joon} {
 				b := r.browser()
 				v := b.answer(b.authorize("web"), "password", "username", p.login, "password", p.password)

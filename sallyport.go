@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/admin"
@@ -41,9 +42,13 @@ type Server struct {
 	metrics *metric.Metrics
 	book    *rulebook.Book // nil: the rules are the configuration's
 	sender  *mail.Sender   // nil: there is no mail
-	config  Config
-	stop    context.CancelFunc
-	done    sync.WaitGroup
+	// metadata of authenticators are nil where none are configured; relyingParty uses them.
+	metadata      *metadataFiles
+	metadataUntil atomic.Int64 // seconds
+	relyingParty  *authn.RelyingParty
+	config        Config
+	stop          context.CancelFunc
+	done          sync.WaitGroup
 }
 
 // New opens the database, makes the first signing keys if there are none, and
@@ -70,6 +75,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.done.Go(func() { every(background, sweepEvery, s.sweep) })
 	s.done.Go(func() { every(background, sweepEvery, s.rotateKeys) })
 	s.done.Go(func() { every(background, keys.RefreshEvery, s.refreshKeys) })
+	if s.metadata != nil && !c.metadataByHand {
+		s.done.Go(func() { every(background, metadataEvery, s.refreshMetadata) })
+	}
 	if s.sender != nil && !c.mailByHand {
 		s.done.Go(func() { s.sender.Run(background) })
 	}
@@ -100,8 +108,11 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if err != nil {
 		return err
 	}
+	if err := s.wireMetadata(relyingParty); err != nil {
+		return err
+	}
 	hasher := authn.NewHasher(c.hasher)
-	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now}
+	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now, WebAuthn: relyingParty}
 	engine := &flow.Engine{
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,
 		Enrollment: c.Enrollment, Registration: c.registration(),

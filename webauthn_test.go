@@ -24,6 +24,8 @@ type passkey struct {
 	device virtualwebauthn.Authenticator
 	cred   virtualwebauthn.Credential
 	site   virtualwebauthn.RelyingParty
+	// attest makes the attestation by its maker; nil: it makes its own.
+	attest func(testing.TB, string) string
 }
 
 func (r *rig) passkey(o virtualwebauthn.AuthenticatorOptions) *passkey {
@@ -31,8 +33,8 @@ func (r *rig) passkey(o virtualwebauthn.AuthenticatorOptions) *passkey {
 	for len(cred.Key.AttestationData()) != 77 { // the double leaves out the leading zeros of some keys
 		cred = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
 	}
-	return &passkey{virtualwebauthn.NewAuthenticatorWithOptions(o), cred,
-		virtualwebauthn.RelyingParty{ID: "localhost", Name: "localhost", Origin: r.issuer}}
+	return &passkey{device: virtualwebauthn.NewAuthenticatorWithOptions(o), cred: cred,
+		site: virtualwebauthn.RelyingParty{ID: "localhost", Name: "localhost", Origin: r.issuer}}
 }
 
 var optionsOnPage = regexp.MustCompile(`data-webauthn="([^"]*)"`)
@@ -53,7 +55,11 @@ func (k *passkey) register(v *view) string {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	return virtualwebauthn.CreateAttestationResponse(k.site, k.device, k.cred, *o)
+	response := virtualwebauthn.CreateAttestationResponse(k.site, k.device, k.cred, *o)
+	if k.attest != nil {
+		response = k.attest(v.t, response)
+	}
+	return response
 }
 
 // sign is the answer to the page's challenge.

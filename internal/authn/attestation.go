@@ -68,6 +68,15 @@ func (rp *RelyingParty) HardwareBound(c *store.Credential) bool {
 	return json.Unmarshal(c.Record, &k) == nil && rp.hardwareBound(k)
 }
 
+// Judge fills in which credentials of the list are hardware-bound.
+func (rp *RelyingParty) Judge(list []store.Authenticator) {
+	for _, a := range list {
+		if a.Credential != nil {
+			a.Credential.Attested = rp.HardwareBound(a.Credential)
+		}
+	}
+}
+
 func (rp *RelyingParty) hardwareBound(k webauthn.Credential) bool {
 	m := rp.metadata.Load()
 	if m == nil || k.Flags.BackupEligible {

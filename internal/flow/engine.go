@@ -250,11 +250,9 @@ func (e *Engine) authenticators(ctx context.Context, userID string) ([]store.Aut
 	if err != nil {
 		return nil, fmt.Errorf("load authenticators: %w", err)
 	}
+	e.WebAuthn.Judge(list)
 	for i, a := range list {
 		list[i].Disabled = a.Disabled || !e.WebAuthn.Serves(a)
-		if a.Credential != nil {
-			a.Credential.Attested = e.WebAuthn.HardwareBound(a.Credential)
-		}
 	}
 	return list, nil
 }

@@ -102,6 +102,7 @@ type Step struct {
 const (
 	ReasonNoSecondFactor = "no_second_factor"
 	ReasonOtherFactor    = "other_factor" // there is one, and the policy wants another
+	ReasonUnknownMake    = "unknown_make" // there is a key, and not one that is known to be hardware-bound
 	ReasonDisabled       = "disabled"
 	ReasonInvitation     = "invitation"   // used, ended or replaced; no client hears of it
 	ReasonDeviceGone     = "device_gone"  // nobody waits for the answer
@@ -237,10 +238,20 @@ func (s State) untilStrong(step Step) (Step, bool) {
 		step.Reason = ReasonDeviceLevel
 	case demand.Level <= enrollReach && s.mayEnroll():
 		step.Reason = ReasonNeedsInvitation
+	case demand.Level > oidc.LevelPHR && s.onlyUnknownMakes():
+		step.Reason = ReasonUnknownMake
 	case slices.ContainsFunc(s.Authenticators, authn.Usable):
 		step.Reason = ReasonOtherFactor
 	}
 	return refuse(step, oidc.AccessDenied, "a second factor is required and the account has none that suffices"), false
+}
+
+// onlyUnknownMakes: the user has a key that can be used, and none that is hardware-bound.
+func (s State) onlyUnknownMakes() bool {
+	keys := slices.DeleteFunc(slices.Clone(s.Authenticators), func(a store.Authenticator) bool {
+		return !authn.Usable(a) || a.Credential == nil
+	})
+	return len(keys) > 0 && !slices.ContainsFunc(keys, func(a store.Authenticator) bool { return a.Credential.Attested })
 }
 
 // Case is what the policy decides about.

@@ -18,8 +18,9 @@ func sources() metric.Sources {
 		Hashes: func() metric.Hashes {
 			return metric.Hashes{Running: 1, Waiting: 2, WaitingKnown: 3, Done: 4, Refused: 5}
 		},
-		Mail: func() metric.Mail { return metric.Mail{Sent: 5, Failed: 3, Pending: 2, Dead: 1} },
-		Keys: func() map[string]time.Time { return map[string]time.Time{"ES256": time.Unix(1_800_000_000, 0)} },
+		Mail:          func() metric.Mail { return metric.Mail{Sent: 5, Failed: 3, Pending: 2, Dead: 1} },
+		MetadataUntil: func() time.Time { return time.Unix(1_900_000_000, 0) },
+		Keys:          func() map[string]time.Time { return map[string]time.Time{"ES256": time.Unix(1_800_000_000, 0)} },
 	}
 }
 
@@ -63,6 +64,7 @@ func TestScrape(t *testing.T) {
 		`sallyport_password_hashes_running 1`, `sallyport_password_hashes_waiting{lane="strangers"} 2`, `sallyport_password_hashes_waiting{lane="known_browsers"} 3`,
 		`sallyport_password_hashes_total 4`, `sallyport_password_hashes_refused_total 5`,
 		`sallyport_signing_key_created_timestamp_seconds{alg="ES256"} 1.8e+09`,
+		`sallyport_webauthn_metadata_next_update_timestamp_seconds 1.9e+09`,
 		`sallyport_build_info{`, `go_goroutines `, `process_start_time_seconds `,
 	} {
 		if !strings.Contains(text, "\n"+want) {

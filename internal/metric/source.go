@@ -12,6 +12,8 @@ type Sources struct {
 	Store  func() Store
 	Hashes func() Hashes
 	Mail   func() Mail
+	// MetadataUntil is when the next metadata of authenticators are due; zero: there are none.
+	MetadataUntil func() time.Time
 	// Keys returns when the key that signs was made, by algorithm.
 	Keys func() map[string]time.Time
 }
@@ -42,6 +44,7 @@ type sourceCollector struct {
 	connections, connectionWaits, connectionWait *prometheus.Desc
 	hashes, hashesRefused, running, hashWaiting  *prometheus.Desc
 	keyMade, mailsSent, mailsFailed, mails       *prometheus.Desc
+	metadataUntil                                *prometheus.Desc
 }
 
 func newSourceCollector(s Sources) *sourceCollector {
@@ -64,6 +67,7 @@ func newSourceCollector(s Sources) *sourceCollector {
 		mailsFailed:     desc("mails_failed_total", "Attempts to send a mail that failed."),
 		mails:           desc("mails", "Mails in the outbox, by state: pending, or dead.", "state"),
 		keyMade:         desc("signing_key_created_timestamp_seconds", "When the key that signs now was made, by algorithm.", "alg"),
+		metadataUntil:   desc("webauthn_metadata_next_update_timestamp_seconds", "When the next metadata of authenticators are due; not there without metadata."),
 	}
 }
 
@@ -72,7 +76,7 @@ func (c *sourceCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.commits, c.writes, c.waiting, c.connections, c.connectionWaits, c.connectionWait,
 		c.hashes, c.hashesRefused, c.running, c.hashWaiting, c.keyMade,
-		c.mailsSent, c.mailsFailed, c.mails,
+		c.mailsSent, c.mailsFailed, c.mails, c.metadataUntil,
 	} {
 		to <- d
 	}
@@ -105,6 +109,9 @@ func (c *sourceCollector) Collect(to chan<- prometheus.Metric) {
 	counter(c.mailsFailed, float64(m.Failed))
 	gauge(c.mails, float64(m.Pending), "pending")
 	gauge(c.mails, float64(m.Dead), "dead")
+	if until := c.MetadataUntil(); !until.IsZero() {
+		gauge(c.metadataUntil, float64(until.Unix()))
+	}
 	for alg, made := range c.Keys() {
 		gauge(c.keyMade, float64(made.Unix()), alg)
 	}

@@ -87,6 +87,16 @@ func Check(rules []Rule) error {
 	return nil
 }
 
+// HardwareBoundRule returns the label of the first rule that nobody meets unless the
+// makes of authenticators are known.
+func HardwareBoundRule(rules []Rule) (name string, ok bool) {
+	i := slices.IndexFunc(rules, func(r Rule) bool { return r.level() == oidc.LevelPHRH })
+	if i < 0 {
+		return "", false
+	}
+	return label(rules, i), true
+}
+
 // label is the rule's name, or its number.
 func label(rules []Rule, i int) string {
 	return cmp.Or(rules[i].Name, strconv.Itoa(i+1))

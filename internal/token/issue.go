@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,7 +116,11 @@ func (s *Service) allow(ctx context.Context, c *oidc.Client, apis []*oidc.Resour
 	if err != nil {
 		return nil, fmt.Errorf("load the policy: %w", err)
 	}
-	result, err := p.Allows(s.caseOf(c, apis, u, g), g.UserEpoch, evidence(g))
+	e, err := s.evidence(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	result, err := p.Allows(s.caseOf(c, apis, u, g), g.UserEpoch, e)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
@@ -139,9 +144,20 @@ func (s *Service) caseOf(c *oidc.Client, apis []*oidc.Resource, u *store.User, g
 
 // evidence of a grant is judged as of the grant's moment: time alone does not
 // make a grant worth less, a stricter policy does. The device that it relies on is
-// there as long as its tokens are found.
-func evidence(g *store.Grant) authn.Evidence {
-	return authn.Evidence{UserID: g.UserID, Proofs: g.Proofs, At: g.CreatedAt, Interaction: g.Interaction, Device: g.Device}
+// there as long as its tokens are found. Only what is known of the make of a key is
+// today's: where level 4 was reached, its authenticator must reach it still.
+func (s *Service) evidence(ctx context.Context, g *store.Grant) (authn.Evidence, error) {
+	e := authn.Evidence{UserID: g.UserID, Proofs: g.Proofs, At: g.CreatedAt, Interaction: g.Interaction, Device: g.Device}
+	if !slices.ContainsFunc(g.Proofs, func(p store.Proof) bool { return p.Attested }) {
+		return e, nil
+	}
+	list, err := s.Store.Authenticators(ctx, g.UserID)
+	if err != nil {
+		return e, fmt.Errorf("load authenticators: %w", err)
+	}
+	s.WebAuthn.Judge(list)
+	e.Attested = authn.AttestedIDs(list)
+	return e, nil
 }
 
 func (s *Service) newAccess(r *call, i issuance, proven *oidc.Authentication) (t *store.AccessToken, token string, err error) {

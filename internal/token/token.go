@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-id/sallyport/internal/authn"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -49,6 +50,7 @@ type Store interface {
 	store.DeviceCodes
 	store.GrantStore
 	store.ClientTokens
+	store.Authenticators
 	store.Replay
 	store.Audit
 }
@@ -61,6 +63,8 @@ type Service struct {
 	Issuer string
 	// NonceKey keys the MACs of DPoP nonces.
 	NonceKey []byte
+	// WebAuthn knows which authenticators are hardware-bound today; nil: none is.
+	WebAuthn *authn.RelyingParty
 	Now      func() time.Time
 }
 

@@ -233,6 +233,9 @@ func (s *server) buildMetadata() (document, error) {
 	if s.Flow.WebAuthn != nil {
 		m.ACRValuesSupported = append(m.ACRValuesSupported, oidc.ACRPHR)
 	}
+	if s.Flow.WebAuthn.Attests() {
+		m.ACRValuesSupported = append(m.ACRValuesSupported, oidc.ACRPHRH)
+	}
 	body, err := json.Marshal(m)
 	return document{body: body, etag: keys.ETag(body)}, err
 }

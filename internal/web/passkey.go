@@ -88,8 +88,11 @@ func webauthnError(v *flow.Visit, reason authn.WebAuthnReason) string {
 	if key := passkeyErrors[reason]; v.Step.Name == flow.Login && key != "" {
 		return key
 	}
-	if reason == authn.ReasonUnknown {
+	switch reason {
+	case authn.ReasonUnknown:
 		return "error.webauthn_unknown"
+	case authn.ReasonMake:
+		return "error.webauthn_make"
 	}
 	return "error.webauthn"
 }

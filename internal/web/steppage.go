@@ -211,7 +211,7 @@ func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.
 		return s.enrollAppPage(r, v, p)
 	}
 	options, err := s.Flow.CreationOptions(r.Context(), v)
-	p.Options = string(options)
+	p.Options, p.AsksMake = string(options), s.Flow.WebAuthn.Attests()
 	return p, err
 }
 

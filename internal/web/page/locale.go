@@ -20,14 +20,14 @@ var (
 	errorKeys = []string{
 		"error.credentials", "error.code", "error.code_used", "error.throttled", "error.locked", "error.busy",
 		"error.missing", "error.stale", "error.saved_required", "error.too_long", "error.not_the_same",
-		"error.webauthn", "error.webauthn_unknown", "error.webauthn_taken",
+		"error.webauthn", "error.webauthn_unknown", "error.webauthn_taken", "error.webauthn_make",
 		"error.passkey_unknown", "error.passkey_unverified", "error.passkey_no_pin", "error.passkey_password_first", "error.passkey_excluded", "error.last_factor", "error.many_factors", "error.name", "error.device_code",
 		"error.mail_code", "error.mail_code_void", "error.mail_code_wait", "error.mail_code_many", "error.email", "error.email_domain", "error.mail_code_hour", "error.login", "error.login_taken",
 		"password.short", "password.long", "password.common", "password.context", "password.guessable", "password.invalid",
 	}
 	messageCodes = []string{
 		"invalid_request", "expired", "not_found", "server_error", "temporarily_unavailable", "too_many_requests",
-		"access_denied", "no_second_factor", "other_factor", "disabled", "home", "method_not_allowed", "form_too_large", "other_browser",
+		"access_denied", "no_second_factor", "other_factor", "unknown_make", "disabled", "home", "method_not_allowed", "form_too_large", "other_browser",
 		"invitation", "welcome", "reset_sent", "reset_done", "reset_ended", "reset_gone",
 		"device_done", "device_denied", "device_gone", "device_level",
 		"needs_invitation", "welcome_skipped", "registration", "registered", "registered_go_on",

@@ -169,6 +169,8 @@ type Enroll struct {
 	LastDay bool          // it is today
 	// Skippable: an invited user may do without it, by the same post as to put it off.
 	Skippable bool
+	// AsksMake: the browser is asked for the make of the key.
+	AsksMake bool
 	// Adding: it is a further one, with a name, and leads back to Action.
 	Adding bool
 }

@@ -57,6 +57,7 @@ func samples() map[string]Page {
 		"webauthn":             SecondFactor{Frame: at("second_factor", true, false), Method: "webauthn", Others: []string{"totp", "recovery"}, Options: options, Auto: true},
 		"webauthn_error":       SecondFactor{Frame: failed(at("second_factor", true, false), "error.webauthn_unknown", nil), Method: "webauthn", Others: []string{"totp"}, Options: options},
 		"enroll_webauthn":      Enroll{Frame: at("enroll", true, false), Method: "webauthn", Other: "totp", Options: options},
+		"enroll_make":          Enroll{Frame: failed(at("enroll", true, false), "error.webauthn_make", nil), Method: "webauthn", AsksMake: true, Options: options},
 		"enroll":               Enroll{Frame: at("enroll", true, false), QR: qr, Key: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
 		"enroll_again":         Enroll{Frame: failed(at("enroll", true, false), "error.code", nil), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com", Reset: true},
 		"save_codes":           SaveCodes{Frame: at("save_codes", true, true), Codes: []string{"fk6s-y954-1sj3-eqhb", "6gd1-ghca-kjq5-nrfb", "fyh5-k0jk-ctvj-vwae", "kg25-2xhy-n9c4-tcwh", "bpvm-cm63-ehf7-nbjx", "12p5-jm1m-jm9t-4jcw", "j8gr-an0q-2xaq-qj6w", "dvd7-333a-92zf-m27j", "tcyc-fwtz-2etw-fvdz", "c22g-gfde-tg9m-3m7s"}},
