@@ -58,6 +58,23 @@ func (m Metadata) makes() (authn.Makes, error) {
 	return makes, nil
 }
 
+// Use lets a relying party judge by the files.
+func (m Metadata) Use(rp *authn.RelyingParty, now time.Time) (*authn.Metadata, error) {
+	makes, err := m.makes()
+	if err != nil {
+		return nil, err
+	}
+	read, err := m.Read(now)
+	if err != nil {
+		return nil, err
+	}
+	if rp != nil { // else browsers have no WebAuthn here
+		rp.Makes = makes
+	}
+	rp.UseMetadata(read)
+	return read, nil
+}
+
 // Read reads the files and verifies who signed them.
 func (m Metadata) Read(now time.Time) (*authn.Metadata, error) {
 	roots, err := m.roots()
@@ -125,20 +142,16 @@ func (f *metadataFiles) states() (of [2]fileState, err error) {
 // wireMetadata lets the relying party judge by the metadata. Without them it stays as
 // it is. What cannot be read at the start is an error: nobody would reach level 4.
 func (s *Server) wireMetadata(rp *authn.RelyingParty) (err error) {
-	if s.config.Metadata == nil || rp == nil {
+	if s.config.Metadata == nil {
 		return nil
 	}
 	f := &metadataFiles{Metadata: *s.config.Metadata}
-	if rp.Makes, err = f.makes(); err != nil {
-		return err
-	}
 	if f.of, err = f.states(); err != nil {
 		return fmt.Errorf("metadata: %w", err)
 	}
-	if f.read, err = f.Read(s.config.Now()); err != nil {
+	if f.read, err = f.Use(rp, s.config.Now()); err != nil {
 		return err
 	}
-	rp.UseMetadata(f.read)
 	s.metadata, s.relyingParty = f, rp
 	s.metadataUntil.Store(f.read.NextUpdate.Unix())
 	s.tellMetadata(context.Background(), f.read)

@@ -15,6 +15,7 @@ import (
 	"github.com/descope/virtualwebauthn"
 
 	"github.com/sallyport-id/sallyport"
+	"github.com/sallyport-id/sallyport/internal/authn/authntest"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -25,7 +26,7 @@ type passkey struct {
 	cred   virtualwebauthn.Credential
 	site   virtualwebauthn.RelyingParty
 	// attest makes the attestation by its maker; nil: it makes its own.
-	attest func(testing.TB, string) string
+	attest func(authntest.T, string) string
 }
 
 func (r *rig) passkey(o virtualwebauthn.AuthenticatorOptions) *passkey {

@@ -80,6 +80,9 @@ func (c *policyExplainCmd) Run() error {
 			if list, err = db.Authenticators(ctx, of.User.ID); err != nil {
 				return err
 			}
+			if err := s.judge(list, of.Now); err != nil {
+				return err
+			}
 		}
 		rules, err := s.rulesInForce(ctx, db)
 		if err != nil {

@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": scriptReady, "get": scriptGet, "post": scriptPost, "await": scriptAwait,
-			"keep": scriptKeep, "capture": scriptCapture, "kid": scriptKid,
+			"keep": scriptKeep, "capture": scriptCapture, "kid": scriptKid, "metadata": scriptMetadata,
 		},
 	})
 }

@@ -45,7 +45,7 @@ func (s *settings) serverConfig(database string, masters []keys.MasterKey, log *
 		Database: database, MasterKey: masters[0],
 		Policy: s.Policy.policy(), Enrollment: s.enrollment(), Registration: s.Registration, RegistrationDomains: s.RegistrationDomains,
 		SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL,
-		KeyRotation: s.KeyRotation, AuditKeep: auditKeep, Log: log,
+		KeyRotation: s.KeyRotation, AuditKeep: auditKeep, Metadata: s.metadata(), Log: log,
 	}
 	for _, old := range masters[1:] {
 		c.OldMasterKeys = append(c.OldMasterKeys, old)

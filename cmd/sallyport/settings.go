@@ -55,6 +55,12 @@ type settings struct {
 	LogLevel             slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
 	DrainTimeout         time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
 	InsecureHTTPIssuer   bool          `yaml:"insecure_http_issuer" help:"Allow an http issuer that is not on this machine. Passwords, codes and cookies can then be read on the way. For closed test networks."`
+
+	WebAuthnMetadataFile       string `yaml:"webauthn_metadata_file" help:"What makers of passkeys and security keys say of them, as the FIDO Alliance signs it (https://mds.fidoalliance.org, a JWT). With it new keys are asked for their make, and the requirement hardware-bound can be met. Read again when the file changes. See passkeys.md."`
+	WebAuthnMetadataRootFile   string `yaml:"webauthn_metadata_root_file" help:"The roots that vouch for who signed webauthn_metadata_file, PEM; \"\" for the FIDO Alliance's."`
+	WebAuthnAllow              words  `yaml:"webauthn_allow" help:"AAGUIDs of the only makes of which new keys are taken, as a list; then keys whose make nobody confirms are not taken. Those of before stay."`
+	WebAuthnAllowHardwareBound words  `yaml:"webauthn_allow_hardware_bound" help:"AAGUIDs of the only makes that are hardware-bound. Empty: all that keep their keys in hardware."`
+	WebAuthnDeny               words  `yaml:"webauthn_deny" help:"AAGUIDs of makes of which no new key is taken, and none is hardware-bound. It is about keys whose make was confirmed."`
 }
 
 // defaultSettings are those of a key that is not given.
@@ -170,7 +176,7 @@ func kindWord(goType string) string {
 
 // check says what cannot work, in the words of the file.
 func (s *settings) check() error {
-	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys, s.checkMail, s.checkRegistration} {
+	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys, s.checkMail, s.checkRegistration, s.checkMetadata} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -277,7 +283,7 @@ func (s *settings) resolve(dir string) error {
 	if err != nil {
 		return err
 	}
-	paths := []*string{&s.KeyFile, &s.DatabasePasswordFile, &s.TLSCertificateFile, &s.TLSKeyFile, &s.SMTPPasswordFile}
+	paths := []*string{&s.KeyFile, &s.DatabasePasswordFile, &s.TLSCertificateFile, &s.TLSKeyFile, &s.SMTPPasswordFile, &s.WebAuthnMetadataFile, &s.WebAuthnMetadataRootFile}
 	if !s.onPostgres() {
 		paths = append(paths, &s.Database)
 	}

@@ -41,7 +41,7 @@ func keyBy(m *authntest.Maker, o virtualwebauthn.AuthenticatorOptions) *key {
 
 // register lets a key register; attest makes its attestation, nil leaves the one that
 // it makes of itself.
-func register(t testing.TB, rp *authn.RelyingParty, k *key, attest func(testing.TB, string) string) (*authn.Answer, error) {
+func register(t testing.TB, rp *authn.RelyingParty, k *key, attest func(authntest.T, string) string) (*authn.Answer, error) {
 	t.Helper()
 	c := authn.NewCeremony(store.CeremonyCreate, mina, noon)
 	response := k.register(t, rp, c, mina)

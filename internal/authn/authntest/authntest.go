@@ -15,12 +15,17 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
-	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
 )
+
+// T is what a test, or whatever stands for one, can do.
+type T interface {
+	Helper()
+	Fatal(args ...any)
+}
 
 // Authority is a root that signs certificates.
 type Authority struct {
@@ -29,7 +34,7 @@ type Authority struct {
 }
 
 // NewAuthority makes a root.
-func NewAuthority(t testing.TB, name string) *Authority {
+func NewAuthority(t T, name string) *Authority {
 	t.Helper()
 	key := newKey(t)
 	a := &Authority{key: key}
@@ -52,7 +57,7 @@ func (a *Authority) PEM() []byte {
 }
 
 // Blob is a metadata file of these entries that the authority vouches for.
-func (a *Authority) Blob(t testing.TB, number int, nextUpdate time.Time, entries ...map[string]any) []byte {
+func (a *Authority) Blob(t T, number int, nextUpdate time.Time, entries ...map[string]any) []byte {
 	t.Helper()
 	key := newKey(t)
 	leaf := certificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "metadata"}, DNSNames: []string{"mds.fidoalliance.org"}}, a, key, a.key)
@@ -64,7 +69,7 @@ func (a *Authority) Blob(t testing.TB, number int, nextUpdate time.Time, entries
 }
 
 // Sign signs a metadata file's payload with a key, and names these certificates.
-func Sign(t testing.TB, key *ecdsa.PrivateKey, payload []byte, chain ...*x509.Certificate) []byte {
+func Sign(t T, key *ecdsa.PrivateKey, payload []byte, chain ...*x509.Certificate) []byte {
 	t.Helper()
 	var x5c []string
 	for _, c := range chain {
@@ -90,7 +95,7 @@ type Maker struct {
 }
 
 // NewMaker is a maker with a root of its own.
-func NewMaker(t testing.TB, name string) *Maker {
+func NewMaker(t T, name string) *Maker {
 	t.Helper()
 	m := &Maker{Name: name, Authority: NewAuthority(t, name)}
 	_, _ = rand.Read(m.AAGUID[:])
@@ -138,7 +143,7 @@ func UUID(id [16]byte) string {
 
 // Attest puts a packed attestation by the maker (WebAuthn L3 §8.2) in the place of the
 // one in a software authenticator's registration response.
-func (m *Maker) Attest(t testing.TB, response string) string {
+func (m *Maker) Attest(t T, response string) string {
 	t.Helper()
 	var whole map[string]any
 	must(t, json.Unmarshal([]byte(response), &whole))
@@ -164,7 +169,7 @@ func (m *Maker) Attest(t testing.TB, response string) string {
 }
 
 // leaf is an attestation certificate (WebAuthn L3 §8.2.1).
-func (m *Maker) leaf(t testing.TB, key *ecdsa.PrivateKey) *x509.Certificate {
+func (m *Maker) leaf(t T, key *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	aaguid, err := asn1.Marshal(m.Certified[:])
 	must(t, err)
@@ -176,7 +181,7 @@ func (m *Maker) leaf(t testing.TB, key *ecdsa.PrivateKey) *x509.Certificate {
 }
 
 // certificate signs one for a key; a nil authority makes it its own.
-func certificate(t testing.TB, c *x509.Certificate, by *Authority, of, signer *ecdsa.PrivateKey) *x509.Certificate {
+func certificate(t T, c *x509.Certificate, by *Authority, of, signer *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(1), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 	parent := c
@@ -190,14 +195,14 @@ func certificate(t testing.TB, c *x509.Certificate, by *Authority, of, signer *e
 	return made
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
+func newKey(t T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	return key
 }
 
-func must(t testing.TB, err error) {
+func must(t T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

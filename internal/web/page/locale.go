@@ -181,8 +181,8 @@ func (c *catalog) funcs(locale string) template.FuncMap {
 			s, err := text(key)
 			return fill(s, args, func(v string) string { return v }), err
 		},
-		"th": html(emphasise),
-		"tw": html(keepWhole),
+		"th":    html(emphasise),
+		"tw":    html(keepWhole),
 		"scope": func(name string) string { return c.texts[locale]["scope."+name] },
 	}
 }
