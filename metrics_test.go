@@ -27,7 +27,7 @@ func (r *rig) scrape() string {
 // names in the document, alerts included, are one list.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *sallyport.Config) { c.InsecureNoLimits = false })
+	r, _ := attesting(t, func(c *sallyport.Config) { c.InsecureNoLimits = false })
 	b := r.directBrowser(nil)
 	code := b.signIn(r.mina, b.authorize("web")).mustCode()
 	r.serve(r.formRequest("web", url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}.Encode()))
