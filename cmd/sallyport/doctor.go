@@ -114,7 +114,7 @@ func (d *doctor) examine(ctx context.Context, c configFlag) {
 		d.policy(ctx)
 	}
 	d.certificate()
-	d.metadata()
+	d.metadata(ctx)
 	d.mail(ctx)
 	d.server(ctx)
 }

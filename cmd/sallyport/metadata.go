@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -31,8 +32,16 @@ func (s *settings) checkMetadata() error {
 	if s.WebAuthnMetadataRootFile != "" || len(s.WebAuthnAllow)+len(s.WebAuthnAllowHardwareBound)+len(s.WebAuthnDeny) > 0 {
 		return errors.New("webauthn_metadata_file is missing: without it no key's make is known, and the other keys of webauthn_ are of no use")
 	}
-	if name, ok := policy.HardwareBoundRule(s.Policy.policy()); ok {
-		return fmt.Errorf("policy: rule %s: require %s needs webauthn_metadata_file: nobody could meet it", name, policy.HardwareBound)
+	if err := s.checkHardwareBound(s.Policy.policy()); err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
+	return nil
+}
+
+// checkHardwareBound says which rule nobody could meet.
+func (s *settings) checkHardwareBound(rules []sallyport.Rule) error {
+	if name, ok := policy.HardwareBoundRule(rules); ok && s.metadata() == nil {
+		return fmt.Errorf("rule %s: require %s needs webauthn_metadata_file: nobody could meet it", name, policy.HardwareBound)
 	}
 	return nil
 }
@@ -59,10 +68,11 @@ func (s *settings) judge(list []store.Authenticator, now time.Time) error {
 }
 
 // metadata reads the file as the server would.
-func (d *doctor) metadata() {
+func (d *doctor) metadata(ctx context.Context) {
 	const check, download = "metadata of authenticators", "Download it anew from https://mds.fidoalliance.org; the server takes the new file without a restart."
 	m := d.settings.metadata()
 	if m == nil {
+		d.hardwareBound(ctx, check)
 		return
 	}
 	read, err := m.Read(d.now())
@@ -73,5 +83,19 @@ func (d *doctor) metadata() {
 		d.warn(check, download+" Until then what became known of makes since is not.", "number %d, of %d makes; the next was due %s", read.Number, read.Makes, read.NextUpdate.Format(time.DateOnly))
 	default:
 		d.ok(check, "number %d, of %d makes; the next is due %s", read.Number, read.Makes, read.NextUpdate.Format(time.DateOnly))
+	}
+}
+
+// hardwareBound looks for a rule in the database that was set while there were metadata.
+func (d *doctor) hardwareBound(ctx context.Context, check string) {
+	if d.db == nil {
+		return
+	}
+	r, err := d.settings.rulesInForce(ctx, d.db)
+	if err == nil {
+		err = d.settings.checkHardwareBound(r.Rules)
+	}
+	if err != nil {
+		d.bad(check, "Give the server the file again, or set other rules with \"sallyport policy set\".", "%v", err)
 	}
 }

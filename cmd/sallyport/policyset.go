@@ -102,6 +102,9 @@ func (c *policyCheckCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkHardwareBound(rules); err != nil {
+		return err
+	}
 	return c.operate(func(ctx context.Context, db *sqlstore.Store, _ *admin.Admin) error {
 		r, err := s.rulesInForce(ctx, db)
 		if err != nil {
@@ -140,6 +143,9 @@ func (c *policySetCmd) Run() error {
 	rules := []policy.Rule{}
 	if !c.Clear {
 		if rules, err = s.readRules(c.File); err != nil {
+			return err
+		}
+		if err := s.checkHardwareBound(rules); err != nil {
 			return err
 		}
 	}
