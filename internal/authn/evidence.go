@@ -98,10 +98,11 @@ func (e Evidence) Counting() []store.Proof {
 }
 
 // keepNewest adds p, or puts it in the place of an older one of its kind. A
-// WebAuthn proof with user verification is another kind than one without.
+// WebAuthn proof with user verification is another kind than one without, and so is one
+// of a key that was known to be hardware-bound.
 func keepNewest(list []store.Proof, p store.Proof) []store.Proof {
 	for i, q := range list {
-		if q.Method == p.Method && q.Authenticator == p.Authenticator && q.UserVerified == p.UserVerified {
+		if q.Method == p.Method && q.Authenticator == p.Authenticator && q.UserVerified == p.UserVerified && q.Attested == p.Attested {
 			if p.At.After(q.At) {
 				list[i] = p
 			}

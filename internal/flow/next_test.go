@@ -534,14 +534,18 @@ func draw(t *rapid.T) flow.State {
 	s.User.GraceUntil = rapid.SampledFrom([]time.Time{{}, noon.Add(-time.Second), noon.Add(time.Hour)}).Draw(t, "grace until")
 	for _, kind := range []store.AuthenticatorKind{store.KindTOTP, store.KindRecovery, store.KindWebAuthn} {
 		if rapid.Bool().Draw(t, "has "+string(kind)) {
-			s.Authenticators = append(s.Authenticators, store.Authenticator{ID: string(kind), UserID: "u", Kind: kind, Disabled: rapid.IntRange(0, 3).Draw(t, "off") == 0, CodesLeft: rapid.IntRange(0, 2).Draw(t, "left")})
+			a := store.Authenticator{ID: string(kind), UserID: "u", Kind: kind, Disabled: rapid.IntRange(0, 3).Draw(t, "off") == 0, CodesLeft: rapid.IntRange(0, 2).Draw(t, "left")}
+			if kind == store.KindWebAuthn {
+				a.Credential = &store.Credential{Attested: rapid.Bool().Draw(t, "attested today")}
+			}
+			s.Authenticators = append(s.Authenticators, a)
 		}
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "proofs") {
 		p := proof(rapid.SampledFrom([]store.Method{store.MethodPassword, store.MethodTOTP, store.MethodRecovery, store.MethodWebAuthn}).Draw(t, "method"), rapid.SampledFrom([]string{"i", "j"}).Draw(t, "in"))
 		p.UserID = rapid.SampledFrom([]string{"u", "u", "u", "v"}).Draw(t, "whose")
 		if p.Method == store.MethodWebAuthn {
-			p.UserVerified, p.Bound = rapid.Bool().Draw(t, "verified"), rapid.Bool().Draw(t, "bound")
+			p.UserVerified, p.Bound, p.Attested = rapid.Bool().Draw(t, "verified"), rapid.Bool().Draw(t, "bound"), rapid.Bool().Draw(t, "attested")
 		}
 		p.At = noon.Add(-time.Duration(rapid.IntRange(0, 40).Draw(t, "age")) * time.Hour)
 		s.Session.Proofs = append(s.Session.Proofs, p)
@@ -865,12 +869,13 @@ func TestRule2EnrollNeedsAllThatTheAccountCanProve(t *testing.T) {
 
 // TestRule5ManageNeedsAllThatTheAccountCanProveHere: no state reaches Manage with
 // less than that, and than the policy requires, proven in its own interaction; a
-// trusted device stands for nothing there.
+// trusted device stands for nothing there. Of factors that the rule excludes, which
+// nobody could use, two are demanded at most.
 func TestRule5ManageNeedsAllThatTheAccountCanProveHere(t *testing.T) {
 	t.Parallel()
 	check(t, func(t *rapid.T) {
 		s := draw(t)
-		if flow.Next(s).Name != flow.Manage {
+		if s.Progress.DeviceCode != "" || flow.Next(s).Name != flow.Manage { // no interaction is for both
 			return
 		}
 		own := s.Evidence()
@@ -894,6 +899,25 @@ func canProve(s flow.State) oidc.Level {
 	})
 	all := authn.Reach(s.User, s.Authenticators, s.Session.Proofs)
 	return max(authn.Reach(s.User, counted, s.Session.Proofs), min(all, oidc.Level2FA))
+}
+
+// TestRule20Level4NeedsAKeyThatIsAttestedToday: no state ends well where level 4 is
+// required, but with a proof of a key that was hardware-bound and is.
+func TestRule20Level4NeedsAKeyThatIsAttestedToday(t *testing.T) {
+	t.Parallel()
+	check(t, func(t *rapid.T) {
+		s := draw(t)
+		step := flow.Next(s)
+		if step.Evidence.Level < oidc.LevelPHRH && (step.Name != flow.Done || s.Policy.Required(s.Case()) < oidc.LevelPHRH) {
+			return
+		}
+		today := authn.AttestedIDs(s.Authenticators)
+		if !slices.ContainsFunc(s.Session.Proofs, func(p store.Proof) bool {
+			return p.Method == store.MethodWebAuthn && p.Attested && !p.Bound && today[p.Authenticator]
+		}) {
+			t.Fatalf("%s at %v without such a key: %+v", step.Name, step.Evidence.Level, s)
+		}
+	})
 }
 
 // TestNewCodesAreForWhoCanProveAll: no state shows an account's new recovery codes in
@@ -948,8 +972,10 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 		if len(factors) == 0 {
 			t.Fatalf("a second factor, and none to choose: %+v", s)
 		}
-		p := proof(store.Method(rapid.SampledFrom(factors).Draw(t, "factor").Kind), "i")
+		factor := rapid.SampledFrom(factors).Draw(t, "factor")
+		p := proof(store.Method(factor.Kind), "i")
 		p.Bound = authn.BoundBy(s.Session.Proofs, p.Authenticator)
+		p.Attested = factor.Credential != nil && factor.Credential.Attested
 		s.Session.Proofs = append(s.Session.Proofs, p)
 	case flow.Enroll:
 		if s.Progress.Invited != nil {
