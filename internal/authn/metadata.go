@@ -65,7 +65,14 @@ func ReadMetadata(blob []byte, roots *x509.CertPool, now time.Time) (*Metadata, 
 	if next.Before(now) {
 		now = next
 	}
-	if err := verifyMetadata(jws, roots, now); err != nil {
+	host := ""
+	if roots == nil {
+		if roots, err = fidoRoots(); err != nil {
+			return nil, fmt.Errorf("metadata: root: %w", err)
+		}
+		host = metadataHost
+	}
+	if err := verifyMetadata(jws, roots, host, now); err != nil {
 		return nil, err
 	}
 	m := &Metadata{Number: payload.Number, NextUpdate: next}
@@ -75,22 +82,25 @@ func ReadMetadata(blob []byte, roots *x509.CertPool, now time.Time) (*Metadata, 
 	return m, nil
 }
 
-// verifyMetadata verifies the chain of the signer, then the signature.
-func verifyMetadata(jws *jose.JSONWebSignature, roots *x509.CertPool, at time.Time) error {
-	opts := x509.VerifyOptions{Roots: roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
-	if roots == nil {
-		opts.DNSName = metadataHost
-		opts.Roots = x509.NewCertPool()
-		root, err := base64.StdEncoding.DecodeString(metadata.ProductionMDSRoot)
-		if err != nil {
-			return fmt.Errorf("metadata: root: %w", err)
-		}
-		cert, err := x509.ParseCertificate(root)
-		if err != nil {
-			return fmt.Errorf("metadata: root: %w", err)
-		}
-		opts.Roots.AddCert(cert)
+// fidoRoots are those of the FIDO Alliance's metadata.
+func fidoRoots() (*x509.CertPool, error) {
+	root, err := base64.StdEncoding.DecodeString(metadata.ProductionMDSRoot)
+	if err != nil {
+		return nil, err
 	}
+	cert, err := x509.ParseCertificate(root)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return pool, nil
+}
+
+// verifyMetadata verifies the chain of the signer, its name if a host is given, then
+// the signature.
+func verifyMetadata(jws *jose.JSONWebSignature, roots *x509.CertPool, host string, at time.Time) error {
+	opts := x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
 	chains, err := jws.Signatures[0].Protected.Certificates(opts)
 	if err != nil {
 		return fmt.Errorf("metadata: who signed it: %w", err)
