@@ -106,6 +106,6 @@
   });
   button.hidden = false;
   if (beside) offerInField();
-  else button.focus();
+  else (form.querySelector("input:not([type=hidden])") || button).focus();
   if (form.hasAttribute("data-auto")) start();
 })();
