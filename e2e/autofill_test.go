@@ -33,7 +33,7 @@ func TestAutofill(t *testing.T) {
 	b.startAgain(d)
 	b.password("joon", d.user(t, "joon").Password)
 	b.touches(id, true)
-	b.open(d.Demo + "/login")
+	b.leaveFor(d.Demo + "/login")
 	b.at(d.Demo + "/callback")
 	b.touches(id, false)
 	b.startAgain(d)
@@ -50,7 +50,7 @@ func TestAutofill(t *testing.T) {
 		t.Errorf("autocomplete of the field: got %q, want username webauthn", got)
 	}
 	b.touches(id, true)
-	b.do(chromedp.Navigate(d.Demo + "/login"))
+	b.leaveFor(d.Demo + "/login")
 	b.at(d.Demo + "/callback")
 	b.mustBeComplete(d, "joon", "swk user mfa")
 }

@@ -87,7 +87,7 @@ func TestStepUp(t *testing.T) {
 	b.mustStep("second_factor")
 	b.asks("form[action$=webauthn]")
 	b.touches(id, true)
-	ask("acr_values", "phr")
+	b.leaveFor(with(t, in.request(), "acr_values", "phr"))
 	b.at(in.callback)
 	in.idToken(b).must(t, "phr", "swk user mfa", strong)
 

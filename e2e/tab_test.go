@@ -155,6 +155,12 @@ func (b *tab) open(url string) (status int) {
 	return b.load(chromedp.Navigate(url))
 }
 
+// leaveFor goes to a page that may lead on by itself, and does not wait for it.
+func (b *tab) leaveFor(url string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.assign(%q)`, url)))
+}
+
 func eval[T any](b *tab, expression string, options ...chromedp.EvaluateOption) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
