@@ -227,7 +227,7 @@ func with(t *testing.T, address string, pairs ...string) string {
 	return u.String()
 }
 
-// look judges the page that is shown, at both widths, and takes its picture.
+// look judges the page that is shown, read and seen at both widths, and takes its picture.
 func (w *walk) look(name string) {
 	w.t.Helper()
 	if got := eval[string](w.tab, `document.documentElement.lang`); got != w.language {
@@ -240,6 +240,9 @@ func (w *walk) look(name string) {
 	}
 	if got := eval[[]string](w.tab, `Array.from(document.querySelectorAll("input:not([type=hidden])")).filter(e => !e.labels.length).map(e => e.name)`); len(got) > 0 {
 		w.t.Errorf("%s: fields without a label: %q", name, got)
+	}
+	if !strings.HasPrefix(name, "demo-") {
+		w.read(name)
 	}
 	for _, width := range []int64{320, 1280} {
 		w.resize(width)
@@ -276,9 +279,7 @@ func (w *walk) picture(name, scheme string) {
 	if *screenshots == "" {
 		return
 	}
-	call(w.tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
-	}})
+	w.prefer(scheme)
 	beyond := true
 	size := eval[[]float64](w.tab, `[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]`)
 	shot := call(w.tab, page.CaptureScreenshot, page.CaptureScreenshotParams{
