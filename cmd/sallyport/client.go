@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +22,7 @@ type clientCommands struct {
 	Add          clientAddCmd    `cmd:"" help:"Register an application; prints its secret, once."`
 	List         clientListCmd   `cmd:"" help:"List the applications."`
 	Show         clientShowCmd   `cmd:"" help:"Show all fields of one."`
+	SetKeys      clientKeysCmd   `cmd:"" help:"Replace the public keys in which one signs."`
 	RotateSecret clientRotateCmd `cmd:"" help:"Give one a new secret; prints it, once."`
 	Remove       clientRemoveCmd `cmd:"" help:"Forget one, and end what was issued to it."`
 }
@@ -42,6 +45,9 @@ type clientAddCmd struct {
 	Device                bool          `help:"It may also ask for people on devices without a browser (RFC 8628)."`
 	DPoP                  bool          `name:"dpop" help:"Its access tokens are bound to a key of its own, always (RFC 9449); without it, when it sends a proof."`
 	DPoPNonce             bool          `name:"dpop-nonce" help:"Its proofs need the server's nonce, too."`
+	JWKS                  string        `name:"jwks" type:"existingfile" placeholder:"FILE" help:"Its public keys, a JWK Set: it signs who it is (private_key_jwt), and has no secret."`
+	AuthAlg               string        `name:"auth-alg" placeholder:"ALG" help:"The only algorithm in which it signs who it is: ES256, EdDSA, PS256 or RS256; if not said, that of its keys."`
+	TokenEndpointAudience bool          `name:"insecure-token-endpoint-audience" help:"What it signs may be addressed to the token endpoint, too, for libraries that know no better: another server could ask it for that."`
 	AskConsent            bool          `help:"Ask people whether they allow it: for applications that are not your own."`
 }
 
@@ -83,7 +89,7 @@ func (c *clientAddCmd) Run() error {
 			if err := added.print(w); err != nil {
 				return err
 			}
-			return printSecret(w, secret)
+			return printSecret(w, client, secret)
 		})
 	})
 }
@@ -116,7 +122,7 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 		}
 		made := admin.Machine(c.ID, name)
 		made.AccessTokenTTL, made.DPoPBound, made.RequireDPoPNonce = c.AccessTokenTTL, c.DPoP, c.DPoPNonce
-		return made, nil
+		return made, c.sign(made)
 	}
 	if len(c.RedirectURI) == 0 && c.Preset != "device" {
 		return nil, errors.New("--redirect-uri is missing: where may answers go?")
@@ -161,10 +167,42 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	if c.AskConsent {
 		made.SkipConsent = false
 	}
-	return made, nil
+	return made, c.sign(made)
 }
 
-func printSecret(w io.Writer, secret string) error {
+// sign gives the client its keys, with which it proves itself.
+func (c *clientAddCmd) sign(made *oidc.Client) (err error) {
+	made.AssertionAlg, made.InsecureTokenEndpointAudience = c.AuthAlg, c.TokenEndpointAudience
+	if c.JWKS == "" {
+		return nil
+	}
+	if made.Public() {
+		return fmt.Errorf("the preset %s is for clients that prove nothing, and keep no key: --jwks is for web and machine", c.Preset)
+	}
+	made.AuthMethod = oidc.AuthPrivateKeyJWT
+	made.JWKS, err = readJWKS(c.JWKS)
+	return err
+}
+
+// readJWKS reads a JWK Set, for Validate to judge.
+func readJWKS(file string) ([]byte, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var one bytes.Buffer
+	if _, err := oidc.ParseClientKeys(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	err = json.Compact(&one, text)
+	return one.Bytes(), err
+}
+
+func printSecret(w io.Writer, c *oidc.Client, secret string) error {
+	if secret == "" && !c.Public() {
+		_, err := fmt.Fprintln(w, "\nIt has no secret: it signs who it is.")
+		return err
+	}
 	if secret == "" {
 		_, err := fmt.Fprintln(w, "\nIt has no secret: it is public, and must use PKCE.")
 		return err
@@ -184,6 +222,7 @@ func (s shownClient) print(w io.Writer) error {
 		{"client_id", c.ID}, {"name", c.Name}, {"preset", c.Preset}, {"warning", strings.Join(s.Warnings, "; ")},
 		{"redirect_uris", strings.Join(c.RedirectURIs, " ")}, {"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
 		{"authentication", method}, {"secrets", fmt.Sprint(s.Secrets)},
+		{"jwks", string(c.JWKS)}, {"token_endpoint_auth_signing_alg", c.AssertionAlg},
 		{"grant_types", strings.Join(c.GrantTypes, " ")}, {"response_modes", strings.Join(c.ResponseModes, " ")},
 		{"scopes", strings.Join(c.Scopes, " ")}, {"default_scope", strings.Join(c.DefaultScope, " ")},
 	}
@@ -244,6 +283,9 @@ func warnings(c *oidc.Client) (list []string) {
 	}
 	if c.InsecureOptionalPKCE {
 		list = append(list, "may leave PKCE out")
+	}
+	if c.InsecureTokenEndpointAudience {
+		list = append(list, "may sign for the token endpoint")
 	}
 	if len(c.SecretHashes) > 1 {
 		list = append(list, "an old secret is still good")
@@ -338,8 +380,23 @@ func (c *clientRotateCmd) Run() error {
 			return err
 		}
 		rotated := map[string]string{"client_id": c.ID, "client_secret": secret}
-		return c.print(os.Stdout, rotated, func(w io.Writer) error { return printSecret(w, secret) })
+		return c.print(os.Stdout, rotated, func(w io.Writer) error { return printSecret(w, &oidc.Client{}, secret) })
 	})
+}
+
+type clientKeysCmd struct {
+	configFlag
+	ID   string `arg:"" help:"The client_id."`
+	JWKS string `name:"jwks" required:"" type:"existingfile" placeholder:"FILE" help:"Its public keys from now on, a JWK Set: to change a key without an interruption, first the old and the new one, then the new one alone."`
+}
+
+// Run replaces the keys.
+func (c *clientKeysCmd) Run() error {
+	jwks, err := readJWKS(c.JWKS)
+	if err != nil {
+		return err
+	}
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error { return a.SetKeys(ctx, c.ID, jwks) })
 }
 
 type clientRemoveCmd struct {

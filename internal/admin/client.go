@@ -8,10 +8,11 @@ import (
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
-// AddClient registers a client and returns its secret, "" for a public one. The
+// AddClient registers a client and returns its secret, "" for one that is public or
+// signs. The
 // secret is not shown again. store.ErrExists if the id is taken.
 func (a *Admin) AddClient(ctx context.Context, c *oidc.Client) (secret string, err error) {
-	if !c.Public() {
+	if c.HasSecret() {
 		var hash []byte
 		secret, hash = store.NewSecret()
 		c.SecretHashes = [][]byte{hash}
@@ -31,8 +32,8 @@ func (a *Admin) RotateSecret(ctx context.Context, id string, keepOld bool) (secr
 	if err != nil {
 		return "", fmt.Errorf("client %q: %w", id, err)
 	}
-	if c.Public() {
-		return "", fmt.Errorf("client %q is public and has no secret", id)
+	if !c.HasSecret() {
+		return "", fmt.Errorf("client %q is public or signs, and has no secret", id)
 	}
 	secret, hash := store.NewSecret()
 	hashes := [][]byte{hash}
@@ -45,6 +46,20 @@ func (a *Admin) RotateSecret(ctx context.Context, id string, keepOld bool) (secr
 		detail = "the old one stays"
 	}
 	return secret, a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientSecretRotated, id, detail))
+}
+
+// SetKeys replaces the public keys in which a client signs; who holds an old one is
+// the client no more. store.ErrNotFound if there is no such client.
+func (a *Admin) SetKeys(ctx context.Context, id string, jwks []byte) error {
+	c, err := a.Store.Client(ctx, id)
+	if err != nil {
+		return fmt.Errorf("client %q: %w", id, err)
+	}
+	c.JWKS = jwks
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("client %q: %w", id, err)
+	}
+	return a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientKeysChanged, id, ""))
 }
 
 // EndOldSecrets ends all secrets of a client but its newest.

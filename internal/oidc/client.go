@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -17,11 +18,18 @@ type Client struct {
 	Name string `json:"client_name"`
 
 	// AuthMethod is how the client authenticates at the token endpoint:
-	// client_secret_basic (also when empty), client_secret_post or none.
+	// client_secret_basic (also when empty), client_secret_post, private_key_jwt or none.
 	AuthMethod string `json:"token_endpoint_auth_method,omitempty"`
 	// SecretHashes are the SHA-256 of the client's secrets; several while a
 	// rotation lasts. Empty for public clients.
 	SecretHashes [][]byte `json:"secret_hashes,omitempty"`
+	// JWKS are the public keys in which the client signs, a JWK Set; empty for none.
+	JWKS json.RawMessage `json:"jwks,omitempty"`
+	// AssertionAlg is the algorithm of its assertions; empty for any of ClientAlgs.
+	AssertionAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
+	// InsecureTokenEndpointAudience lets assertions name the token endpoint as their
+	// audience, too: another server could have asked for them.
+	InsecureTokenEndpointAudience bool `json:"insecure_token_endpoint_audience,omitempty"`
 
 	RedirectURIs           []string `json:"redirect_uris"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
@@ -83,6 +91,7 @@ func (c *Client) Clone() *Client {
 	for i, hash := range own.SecretHashes {
 		own.SecretHashes[i] = slices.Clone(hash)
 	}
+	own.JWKS = slices.Clone(c.JWKS)
 	own.Resources = slices.Clone(c.Resources)
 	for i, r := range own.Resources {
 		own.Resources[i].Scopes = slices.Clone(r.Scopes)
@@ -100,9 +109,12 @@ func (c *Client) Clone() *Client {
 	return &own
 }
 
-// Public reports whether the client has no secret and so proves nothing about
+// Public reports whether the client has no secret and no key and so proves nothing about
 // itself (RFC 6749 §2.1).
 func (c *Client) Public() bool { return c.AuthMethod == AuthNone }
+
+// HasSecret reports whether the client proves itself by a secret.
+func (c *Client) HasSecret() bool { return !c.Public() && c.AuthMethod != AuthPrivateKeyJWT }
 
 // Machine reports whether the client acts for itself and never for a user
 // (RFC 6749 §4.4).
@@ -115,7 +127,7 @@ func (c *Client) Refreshes() bool { return slices.Contains(c.GrantTypes, GrantRe
 // nil if nothing is. A client that passed can be relied on everywhere.
 func (c *Client) Validate() error {
 	for _, validate := range []func() error{
-		c.validateID, c.validateName, c.validateSecrets, c.validateRedirectURIs, c.validateGrants,
+		c.validateID, c.validateName, c.validateSecrets, c.validateKeys, c.validateRedirectURIs, c.validateGrants,
 		c.validateScopes, c.validateResources, c.validateAuthentication, c.validateLifetimes, c.validatePreset,
 	} {
 		if err := validate(); err != nil {
@@ -163,14 +175,37 @@ func bidirectional(r rune) bool {
 
 func (c *Client) validateSecrets() error {
 	switch {
-	case !slices.Contains([]string{"", AuthBasic, AuthPost, AuthNone}, c.AuthMethod):
+	case !slices.Contains([]string{"", AuthBasic, AuthPost, AuthPrivateKeyJWT, AuthNone}, c.AuthMethod):
 		return errors.New("token_endpoint_auth_method is not supported")
-	case c.Public() != (len(c.SecretHashes) == 0):
-		return errors.New("a confidential client has a secret, a public one has none")
+	case c.HasSecret() != (len(c.SecretHashes) > 0):
+		return errors.New("a confidential client has a secret, one that is public or signs has none")
 	case c.Public() && c.InsecureOptionalPKCE:
 		return errors.New("a public client must use PKCE")
 	case slices.ContainsFunc(c.SecretHashes, func(hash []byte) bool { return len(hash) != sha256.Size }):
 		return errors.New("a secret hash is not a SHA-256")
+	}
+	return nil
+}
+
+// validateKeys: a client that signs has keys, and they are good for it.
+func (c *Client) validateKeys() error {
+	signs := c.AuthMethod == AuthPrivateKeyJWT
+	switch {
+	case signs && len(c.JWKS) == 0:
+		return errors.New("private_key_jwt needs jwks")
+	case !signs && (c.AssertionAlg != "" || c.InsecureTokenEndpointAudience):
+		return errors.New("what is said of assertions needs private_key_jwt")
+	case c.AssertionAlg != "" && !slices.Contains(ClientAlgs, c.AssertionAlg):
+		return errors.New("token_endpoint_auth_signing_alg must be ES256, EdDSA, PS256 or RS256")
+	case len(c.JWKS) == 0:
+		return nil
+	}
+	keys, err := ParseClientKeys(c.JWKS)
+	if err != nil {
+		return err
+	}
+	if !keys.SignsWith(c.AssertionAlg) {
+		return errors.New("token_endpoint_auth_signing_alg is that of no key in jwks")
 	}
 	return nil
 }

@@ -34,7 +34,10 @@ func TestValidateClient(t *testing.T) {
 		{"name that turns round", func(c *oidc.Client) { c.Name = "shop\u202egro.knab" }, "client_name"},
 		{"name with no width", func(c *oidc.Client) { c.Name = "sh\u200bop" }, "client_name"},
 
-		{"private_key_jwt", func(c *oidc.Client) { c.AuthMethod = "private_key_jwt" }, "token_endpoint_auth_method"},
+		{"mTLS", func(c *oidc.Client) { c.AuthMethod = "tls_client_auth" }, "token_endpoint_auth_method"},
+		{"signs, with a secret", func(c *oidc.Client) { c.AuthMethod = oidc.AuthPrivateKeyJWT }, "one that is public or signs"},
+		{"signs, without keys", func(c *oidc.Client) { c.AuthMethod, c.SecretHashes = oidc.AuthPrivateKeyJWT, nil }, "needs jwks"},
+		{"algorithm of assertions, with a secret", func(c *oidc.Client) { c.AssertionAlg = "ES256" }, "needs private_key_jwt"},
 		{"no secret", func(c *oidc.Client) { c.SecretHashes = nil }, "secret"},
 		{"public with a secret", func(c *oidc.Client) { c.AuthMethod = oidc.AuthNone }, "secret"},
 		{"hash cut", func(c *oidc.Client) { c.SecretHashes = [][]byte{hashOf("a")[:16]} }, "SHA-256"},

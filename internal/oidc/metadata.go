@@ -31,6 +31,9 @@ type Metadata struct {
 	TokenEndpointAuthMethodsSupported []string `json:"token_endpoint_auth_methods_supported"`
 	IntrospectionAuthMethodsSupported []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationAuthMethodsSupported    []string `json:"revocation_endpoint_auth_methods_supported"`
+	TokenEndpointAuthSigningAlgs      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAuthSigningAlgs      []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuthSigningAlgs         []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	CodeChallengeMethodsSupported     []string `json:"code_challenge_methods_supported"`
 	DPoPSigningAlgValuesSupported     []string `json:"dpop_signing_alg_values_supported"`
 
@@ -67,9 +70,12 @@ func NewMetadata(issuer string) Metadata {
 		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
 
 		IDTokenSigningAlgValuesSupported:  []string{"RS256", "ES256", "EdDSA"},
-		TokenEndpointAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthNone},
-		IntrospectionAuthMethodsSupported: []string{AuthBasic, AuthPost},
-		RevocationAuthMethodsSupported:    []string{AuthBasic, AuthPost, AuthNone},
+		TokenEndpointAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthPrivateKeyJWT, AuthNone},
+		IntrospectionAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthPrivateKeyJWT},
+		RevocationAuthMethodsSupported:    []string{AuthBasic, AuthPost, AuthPrivateKeyJWT, AuthNone},
+		TokenEndpointAuthSigningAlgs:      ClientAlgs,
+		IntrospectionAuthSigningAlgs:      ClientAlgs,
+		RevocationAuthSigningAlgs:         ClientAlgs,
 		CodeChallengeMethodsSupported:     []string{"S256"},
 		DPoPSigningAlgValuesSupported:     DPoPAlgs,
 

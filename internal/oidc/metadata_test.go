@@ -115,8 +115,11 @@ func TestMetadataIsHonoured(t *testing.T) {
 	}
 	c = shop()
 	for _, c.AuthMethod = range m.TokenEndpointAuthMethodsSupported {
-		if c.SecretHashes = [][]byte{hashOf("a")}; c.Public() {
+		if c.SecretHashes, c.JWKS = [][]byte{hashOf("a")}, nil; !c.HasSecret() {
 			c.SecretHashes = nil
+		}
+		if c.AuthMethod == oidc.AuthPrivateKeyJWT {
+			c.JWKS = keySet(t, public(newKey(t, "ES256", "k")))
 		}
 		for _, c.IDTokenAlg = range m.IDTokenSigningAlgValuesSupported {
 			if err := c.Validate(); err != nil {

@@ -14,6 +14,8 @@ const (
 	AuthBasic = "client_secret_basic"
 	AuthPost  = "client_secret_post"
 	AuthNone  = "none"
+	// AuthPrivateKeyJWT is a client that signs who it is (OpenID Connect Core §9).
+	AuthPrivateKeyJWT = "private_key_jwt"
 
 	ScopeOpenID        = "openid"
 	ScopeProfile       = "profile"

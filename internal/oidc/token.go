@@ -28,9 +28,10 @@ const redacted = "[redacted]"
 
 // ClientAuth is how a client says who it is (RFC 6749 §2.3).
 type ClientAuth struct {
-	Method string // client_secret_basic, client_secret_post or none
-	ID     string
-	Secret Secret
+	Method    string // client_secret_basic, client_secret_post, private_key_jwt or none
+	ID        string
+	Secret    Secret
+	Assertion Secret // unread: see CheckAssertion
 }
 
 // TokenRequest is a parsed token request (RFC 6749 §4.1.3, §6).
@@ -57,7 +58,7 @@ func (r TokenRequest) LogValue() slog.Value {
 func (r TokenRequest) String() string { return r.GrantType + " of " + r.Auth.ID }
 
 // ParseTokenRequest reads a token request from its Authorization headers and its
-// body (never the query). It proves nothing: see CheckSecret. An unknown
+// body (never the query). It proves nothing: see CheckSecret and CheckAssertion. An unknown
 // grant_type is not its business.
 func ParseTokenRequest(authorization []string, form url.Values) (*TokenRequest, *Error) {
 	p := params{values: form}
@@ -101,13 +102,13 @@ func (r *TokenRequest) missing() *Error {
 // clientAuth reads exactly one way of client authentication (RFC 6749 §2.3).
 func (p *params) clientAuth(authorization []string) ClientAuth {
 	id, secret := p.text("client_id", longestID), p.text("client_secret", longestSecret)
-	assertion := p.text("client_assertion", longestHint) != "" || p.text("client_assertion_type", longestParam) != ""
+	assertion := p.text("client_assertion", longestSigned) != "" || p.text("client_assertion_type", longestParam) != ""
 	header := len(authorization) > 0
 	switch {
 	case len(authorization) > 1 || header && secret != "" || assertion && (header || secret != ""):
 		p.fail(Errorf(InvalidRequest, "the client authenticates in more than one way"))
 	case assertion:
-		p.fail(Errorf(InvalidClient, "client_assertion is not supported"))
+		return p.assertion(id)
 	case header:
 		return p.basic(authorization[0], id)
 	case id == "":
@@ -162,7 +163,7 @@ func formDecoded(s string) string {
 	return s
 }
 
-// CheckSecret checks a client's authentication: by its registered method and no
+// CheckSecret checks the authentication of a client that signs nothing: by its registered method and no
 // other (RFC 6749 §2.3), against all of its secrets.
 func CheckSecret(c *Client, auth ClientAuth) *Error {
 	failed := Errorf(InvalidClient, "client authentication failed")

@@ -65,6 +65,7 @@ func header(value string) []string {
 func TestTokenRequestErrors(t *testing.T) {
 	t.Parallel()
 	good := "grant_type=authorization_code&code=c"
+	assertion := "&client_assertion_type=" + oidc.AssertionType + "&client_assertion="
 	for _, tt := range []struct {
 		name   string
 		header []string
@@ -94,7 +95,11 @@ func TestTokenRequestErrors(t *testing.T) {
 		{"two headers", []string{basic("shop:s3cret"), basic("shop:s3cret")}, good, "invalid_request"},
 		{"header and assertion", header(basic("shop:s3cret")), good + "&client_assertion=e30.e30.x&client_assertion_type=y", "invalid_request"},
 		{"secret and assertion", nil, good + "&client_id=shop&client_secret=s3cret&client_assertion=e30.e30.x", "invalid_request"},
-		{"assertion", nil, good + "&client_id=spa&client_assertion=e30.e30.x", "invalid_client"},
+		{"assertion without a type", nil, good + "&client_id=spa&client_assertion=e30.eyJzdWIiOiJzcGEifQ.x", "invalid_request"},
+		{"assertion of another type", nil, good + "&client_assertion_type=saml&client_assertion=e30.eyJzdWIiOiJzcGEifQ.x", "invalid_request"},
+		{"assertion without sub", nil, good + assertion + "e30.e30.x", "invalid_client"},
+		{"assertion of another client_id", nil, good + "&client_id=shop" + assertion + "e30.eyJzdWIiOiJzcGEifQ.x", "invalid_client"},
+		{"assertion, to be checked", nil, good + "&client_id=spa" + assertion + "e30.eyJzdWIiOiJzcGEifQ.x", ""},
 		{"client_id twice", nil, good + "&client_id=spa&client_id=spa", "invalid_request"},
 		{"another client_id in the body", header(basic("shop:s3cret")), good + "&client_id=spa", "invalid_client"},
 		{"other scheme", header("Bearer abc"), good, "invalid_client"},

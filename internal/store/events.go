@@ -120,6 +120,7 @@ const (
 	EventClientSecretEnded   = "client.secret.ended"
 	EventClientAllowed       = "client.allowed"
 	EventClientDenied        = "client.denied"
+	EventClientKeysChanged   = "client.keys.changed"
 	EventClientAuthFailed    = "client.auth.failed"
 
 	EventResourceCreated = "resource.created"
@@ -154,7 +155,7 @@ func EventTypes() []string {
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserProfile, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
-		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
+		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientKeysChanged, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,
 		EventPolicyChanged, EventDatabaseRestored,

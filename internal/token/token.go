@@ -128,8 +128,17 @@ func (s *Service) authenticate(ctx context.Context, auth oidc.ClientAuth, o flow
 	if err != nil || c.Disabled {
 		return nil, oidc.Errorf(oidc.InvalidClient, "client authentication failed")
 	}
-	if refusal := oidc.CheckSecret(c, auth); refusal != nil {
+	if auth.Assertion != "" {
+		err = s.useAssertion(ctx, c, auth)
+	} else if refusal := oidc.CheckSecret(c, auth); refusal != nil {
+		err = refusal
+	}
+	var refusal *oidc.Error
+	if errors.As(err, &refusal) {
 		return nil, s.refused(ctx, c, refusal, o)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return c, nil
 }

@@ -1,0 +1,270 @@
+package oidc_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+)
+
+const issuer = "https://id.example.com"
+
+var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
+// newKey makes a private key for an algorithm.
+func newKey(t testing.TB, alg, kid string) jose.JSONWebKey {
+	t.Helper()
+	var key crypto.Signer
+	var err error
+	switch alg {
+	case "ES256":
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "EdDSA":
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		key, err = rsaKey()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jose.JSONWebKey{Key: key, KeyID: kid, Algorithm: alg, Use: "sig"}
+}
+
+func keySet(t testing.TB, keys ...jose.JSONWebKey) []byte {
+	t.Helper()
+	text, err := json.Marshal(jose.JSONWebKeySet{Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// sign signs claims with a key, in a header with these members.
+func sign(t testing.TB, key jose.JSONWebKey, claims map[string]any, header map[jose.HeaderKey]any) string {
+	t.Helper()
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}, &jose.SignerOptions{ExtraHeaders: header})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jws, err := s.Sign(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := jws.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func signer(t testing.TB, keys ...jose.JSONWebKey) *oidc.Client {
+	c := shop()
+	c.AuthMethod, c.SecretHashes = oidc.AuthPrivateKeyJWT, nil
+	public := []jose.JSONWebKey{}
+	for _, key := range keys {
+		public = append(public, key.Public())
+	}
+	c.JWKS = keySet(t, public...)
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// assertion claims, good now, changed by pairs; a nil takes one away.
+func assertionClaims(now time.Time, change ...any) map[string]any {
+	claims := map[string]any{"iss": "shop", "sub": "shop", "aud": issuer, "jti": "1", "exp": now.Add(time.Minute).Unix(), "iat": now.Unix()}
+	for i := 0; i < len(change); i += 2 {
+		if claims[change[i].(string)] = change[i+1]; change[i+1] == nil {
+			delete(claims, change[i].(string))
+		}
+	}
+	return claims
+}
+
+func authenticates(c *oidc.Client, text string, now time.Time) *oidc.Error {
+	r, refusal := oidc.ParseTokenRequest(nil, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"},
+		"client_assertion_type": {oidc.AssertionType}, "client_assertion": {text}})
+	if refusal != nil {
+		return refusal
+	}
+	keys, err := oidc.ParseClientKeys(c.JWKS)
+	if err != nil {
+		return oidc.Errorf("keys", "%v", err)
+	}
+	_, refusal = oidc.CheckAssertion(c, keys, r.Auth, issuer, now)
+	return refusal
+}
+
+func TestClientAssertion(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	key := newKey(t, "ES256", "k")
+	other := newKey(t, "ES256", "k")
+	seconds := func(d time.Duration) int64 { return now.Add(d).Unix() }
+	old := signer(t, key)
+	old.InsecureTokenEndpointAudience = true
+	pinned := signer(t, key, newKey(t, "PS256", "r"))
+	pinned.AssertionAlg = "PS256"
+	type header = map[jose.HeaderKey]any
+	for _, tt := range []struct {
+		name string
+		c    *oidc.Client
+		text string
+		want string // in the description; "" for good
+	}{
+		{"good", signer(t, key), sign(t, key, assertionClaims(now), nil), ""},
+		{"typ JWT", signer(t, key), sign(t, key, assertionClaims(now), header{"typ": "JWT"}), ""},
+		{"one hour", signer(t, key), sign(t, key, assertionClaims(now, "exp", seconds(time.Hour)), nil), ""},
+		{"nbf 8 seconds ahead", signer(t, key), sign(t, key, assertionClaims(now, "nbf", seconds(8*time.Second)), nil), ""},
+		{"signed by another", signer(t, key), sign(t, other, assertionClaims(now), nil), "not signed"},
+		{"no iss", signer(t, key), sign(t, key, assertionClaims(now, "iss", nil), nil), "iss and sub"},
+		{"iss of another", signer(t, key), sign(t, key, assertionClaims(now, "iss", "bank"), nil), "iss and sub"},
+		{"no sub", signer(t, key), sign(t, key, assertionClaims(now, "sub", nil), nil), "no sub"},
+		{"no aud", signer(t, key), sign(t, key, assertionClaims(now, "aud", nil), nil), "aud"},
+		{"aud is a list", signer(t, key), sign(t, key, assertionClaims(now, "aud", []string{issuer}), nil), "aud"},
+		{"aud is the token endpoint", signer(t, key), sign(t, key, assertionClaims(now, "aud", issuer+"/token"), nil), "aud"},
+		{"aud is the token endpoint, allowed", old, sign(t, key, assertionClaims(now, "aud", issuer+"/token"), nil), ""},
+		{"aud is the PAR endpoint", old, sign(t, key, assertionClaims(now, "aud", issuer+"/par"), nil), "aud"},
+		{"no jti", signer(t, key), sign(t, key, assertionClaims(now, "jti", nil), nil), "jti"},
+		{"long jti", signer(t, key), sign(t, key, assertionClaims(now, "jti", strings.Repeat("x", 129)), nil), "jti"},
+		{"no exp", signer(t, key), sign(t, key, assertionClaims(now, "exp", nil), nil), "exp is missing"},
+		{"expired", signer(t, key), sign(t, key, assertionClaims(now, "exp", seconds(-5*time.Minute)), nil), "expired"},
+		{"two hours", signer(t, key), sign(t, key, assertionClaims(now, "exp", seconds(2*time.Hour)), nil), "too far"},
+		{"nbf 61 seconds ahead", signer(t, key), sign(t, key, assertionClaims(now, "nbf", seconds(61*time.Second)), nil), "nbf"},
+		{"iat 61 seconds ahead", signer(t, key), sign(t, key, assertionClaims(now, "iat", seconds(61*time.Second)), nil), "iat"},
+		{"a request object", signer(t, key), sign(t, key, assertionClaims(now), header{"typ": "oauth-authz-req+jwt"}), "typ"},
+		{"another algorithm", pinned, sign(t, key, assertionClaims(now), nil), "algorithm"},
+		{"alg none", signer(t, key), "eyJhbGciOiJub25lIn0." + strings.Split(sign(t, key, assertionClaims(now), nil), ".")[1] + ".", "algorithm"},
+		{"of a client with a secret", shop(), sign(t, key, assertionClaims(now), nil), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := authenticates(tt.c, tt.text, now)
+			if tt.c.AuthMethod != oidc.AuthPrivateKeyJWT {
+				if got == nil {
+					t.Error("got none, want an error")
+				}
+				return
+			}
+			if (got == nil) != (tt.want == "") || got != nil && (got.Code != oidc.InvalidClient || !strings.Contains(got.Description, tt.want)) {
+				t.Errorf("got %v, want invalid_client with %q", got, tt.want)
+			}
+		})
+	}
+	for _, alg := range oidc.ClientAlgs {
+		key := newKey(t, alg, "k")
+		if refusal := authenticates(signer(t, key), sign(t, key, assertionClaims(now), nil), now); refusal != nil {
+			t.Errorf("%s: got %v, want none", alg, refusal)
+		}
+	}
+}
+
+// A MAC whose secret is the public key, which everybody knows, is no signature
+// (RFC 8725 §2.1).
+func TestClientAssertionIsNoMAC(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	key := newKey(t, "RS256", "k")
+	secret, err := json.Marshal(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := sign(t, jose.JSONWebKey{Key: secret, KeyID: "k", Algorithm: "HS256"}, assertionClaims(now), nil)
+	if refusal := authenticates(signer(t, key), mac, now); refusal == nil || refusal.Code != oidc.InvalidClient {
+		t.Errorf("got %v, want invalid_client", refusal)
+	}
+}
+
+func TestClientKeys(t *testing.T) {
+	t.Parallel()
+	ec, ed := newKey(t, "ES256", "k"), newKey(t, "EdDSA", "k")
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypts := public(newKey(t, "ES256", "e"))
+	encrypts.Use = "enc"
+	member := func(key, with string) string {
+		return `{"keys":[` + strings.TrimSuffix(key, "}") + with + `}]}`
+	}
+	text, err := ec.Public().MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, set, want string
+	}{
+		{"good", string(keySet(t, ec.Public())), ""},
+		{"one is for encryption", string(keySet(t, ec.Public(), encrypts)), ""},
+		{"a member twice", member(string(text), `,"x":1`), "not a JWK Set"},
+		{"unknown members", member(string(text), `,"note":"ours","x5t#S256":""`), ""},
+		{"none", `{"keys":[]}`, "no key"},
+		{"encryption alone", string(keySet(t, encrypts)), "no key"},
+		{"not a set", `[]`, "not a JWK Set"},
+		{"private", string(keySet(t, ec)), "private"},
+		{"symmetric", `{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`, "private"},
+		{"weak", string(keySet(t, jose.JSONWebKey{Key: &weak.PublicKey, KeyID: "w"})), "2048"},
+		{"doubled kid", string(keySet(t, ec.Public(), ed.Public())), "another key's"},
+		{"alg of another type", string(keySet(t, jose.JSONWebKey{Key: ec.Public().Key, Algorithm: "EdDSA"})), "type"},
+		{"long", `{"keys":[],"x":"` + strings.Repeat("x", 64<<10) + `"}`, "64 KiB"},
+	} {
+		if _, err := oidc.ParseClientKeys([]byte(tt.set)); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func FuzzParseClientKeys(f *testing.F) {
+	f.Add(keySet(f, public(newKey(f, "ES256", "k")), public(newKey(f, "EdDSA", "e"))))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AA"}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if k, err := oidc.ParseClientKeys(text); (k == nil) == (err == nil) {
+			t.Errorf("got %v and %v, want one of them", k, err)
+		}
+	})
+}
+
+func FuzzCheckAssertion(f *testing.F) {
+	now := time.Unix(1_800_000_000, 0)
+	key := newKey(f, "ES256", "k")
+	c := signer(f, key)
+	good := sign(f, key, assertionClaims(now), nil)
+	f.Add(good)
+	f.Add("e30.e30.")
+	f.Fuzz(func(t *testing.T, text string) {
+		if refusal := authenticates(c, text, now); refusal == nil && text != good {
+			t.Errorf("%q is good, and nobody has signed it", text)
+		}
+	})
+}
+
+func BenchmarkPrivateKeyJWT(b *testing.B) {
+	now := time.Now()
+	key := newKey(b, "ES256", "k")
+	c := signer(b, key)
+	text := sign(b, key, assertionClaims(now), nil)
+	for b.Loop() {
+		if refusal := authenticates(c, text, now); refusal != nil {
+			b.Fatal(refusal)
+		}
+	}
+}
+
+func public(key jose.JSONWebKey) jose.JSONWebKey { return key.Public() }
