@@ -122,7 +122,7 @@ func TestPrivateKeyJWTRefusals(t *testing.T) {
 	} {
 		for path, form := range map[string]url.Values{
 			"/token": {"grant_type": {"client_credentials"}}, "/introspect": {"token": {"at_x.y"}}, "/revoke": {"token": {"at_x.y"}},
-			"/device_authorization": {"scope": {"openid"}},
+			"/device_authorization": {"scope": {"openid"}}, "/par": wanted("worker"),
 		} {
 			if status, answer := worker.post(path, assertion, form); status != http.StatusBadRequest && status != http.StatusUnauthorized || answer["error"] != oidc.InvalidClient {
 				t.Errorf("%s at %s: got %d %v, want invalid_client", what, path, status, answer)

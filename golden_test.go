@@ -71,7 +71,7 @@ func TestDiscoveryGolden(t *testing.T) {
 	for name, value := range members {
 		if to, ok := value.(string); ok && (strings.HasSuffix(name, "_endpoint") || name == "jwks_uri") {
 			method := "GET"
-			if slices.Contains([]string{"token_endpoint", "introspection_endpoint", "revocation_endpoint", "device_authorization_endpoint"}, name) {
+			if slices.Contains([]string{"token_endpoint", "introspection_endpoint", "revocation_endpoint", "device_authorization_endpoint", "pushed_authorization_request_endpoint"}, name) {
 				method = "POST"
 			}
 			if w := r.serve(httptest.NewRequest(method, strings.TrimPrefix(to, r.issuer), nil)); w.Code == 404 || w.Code == 405 {

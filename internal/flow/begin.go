@@ -45,6 +45,22 @@ func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *o
 	return id, nil, err
 }
 
+// CheckRequest checks a request of the client's whose redirect URI is proven, as it would
+// be if a sign-in began with it now. What is wrong with it is an *oidc.Error.
+func (e *Engine) CheckRequest(ctx context.Context, c *oidc.Client, req *oidc.AuthorizationRequest) error {
+	apis, err := e.APIs(ctx, req)
+	if err != nil {
+		return err
+	}
+	if refusal := req.Check(c, apis...); refusal != nil {
+		return refusal
+	}
+	if _, refusal := e.cutOffs(req, e.Now()); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
 func refused(req *oidc.AuthorizationRequest, code, description string) *Answer {
 	return &Answer{Request: req, Refusal: oidc.Errorf(code, "%s", description)}
 }

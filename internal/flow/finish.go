@@ -13,7 +13,8 @@ import (
 
 // Finish ends an interaction whose next step is Done: one transaction,
 // conditional on what Next decided on. known is the browser, nil if it is known
-// already or not to be. store.ErrStale: ask again.
+// already or not to be. store.ErrStale: ask again; store.ErrUsed: the request
+// was sent ahead, and is answered already.
 func (e *Engine) Finish(ctx context.Context, v *Visit, known *store.KnownBrowser) (*Answer, error) {
 	if v.Step.Name != Done {
 		return nil, fmt.Errorf("flow: finish at step %q", v.Step.Name)
@@ -27,6 +28,7 @@ func (e *Engine) Finish(ctx context.Context, v *Visit, known *store.KnownBrowser
 		SessionVersion: v.Session.Version,
 		Grant:          grant,
 		DeviceCode:     v.Progress.DeviceCode,
+		PushedRequest:  v.Request.PushedID,
 		KnownBrowser:   known,
 		TouchSession:   !v.Request.Prompt.None && v.Now.Sub(v.Session.LastSeenAt) > touchEvery,
 		Now:            v.Now,

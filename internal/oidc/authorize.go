@@ -32,6 +32,9 @@ type AuthorizationRequest struct {
 	Display     string         `json:"display,omitempty"`
 	Claims      ClaimsRequest  `json:"claims,omitzero"`
 	Resources   []string       `json:"resources,omitempty"` // URIs of APIs, each once (RFC 8707 §2.1)
+
+	// PushedID names the request if it was sent ahead (RFC 9126); "" if not.
+	PushedID string `json:"pushed_id,omitempty"`
 }
 
 // PromptSet is the set of prompt values of a request. "none" is never
@@ -79,6 +82,7 @@ func ParseAuthorizationRequest(v url.Values) (r *AuthorizationRequest, shown, re
 	if r.ClientID == "" {
 		proof.fail(Errorf(InvalidRequest, "client_id is missing"))
 	}
+	r.RedirectSent = r.RedirectURI != ""
 	p := params{values: v}
 	r.State = p.text("state", longestParam)
 	r.ResponseMode = p.responseMode()
@@ -230,7 +234,7 @@ func (p *params) dpopJKT() string {
 func (r *AuthorizationRequest) Check(c *Client, apis ...*Resource) *Error {
 	r.applyDefaults(c)
 	r.dropOfflineAccess(c)
-	for _, check := range []func(*Client) *Error{r.checkGrant, r.checkResponse, r.checkPKCE} {
+	for _, check := range []func(*Client) *Error{r.checkPushed, r.checkGrant, r.checkResponse, r.checkPKCE} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -269,6 +273,14 @@ func (r *AuthorizationRequest) applyDefaults(c *Client) {
 	if names, _ := r.RequestedACR(); len(names) == 0 {
 		r.ACRValues = c.DefaultACRValues
 	}
+}
+
+// checkPushed: a client can be held to send its requests ahead (RFC 9126 §6).
+func (r *AuthorizationRequest) checkPushed(c *Client) *Error {
+	if c.RequirePushed && r.PushedID == "" {
+		return Errorf(InvalidRequest, "the client must push its requests")
+	}
+	return nil
 }
 
 func (r *AuthorizationRequest) checkGrant(c *Client) *Error {

@@ -86,9 +86,9 @@ func TestAuthorizationRequestOfTheRFCs(t *testing.T) {
 		want           oidc.AuthorizationRequest
 	}{
 		{"RFC 6749 §4.1.1", "response_type=code&client_id=s6BhdRkqt3&state=xyz&redirect_uri=https%3A%2F%2Fclient%2Eexample%2Ecom%2Fcb",
-			oidc.AuthorizationRequest{ResponseType: "code", ClientID: "s6BhdRkqt3", State: "xyz", RedirectURI: "https://client.example.com/cb"}},
+			oidc.AuthorizationRequest{ResponseType: "code", ClientID: "s6BhdRkqt3", State: "xyz", RedirectURI: "https://client.example.com/cb", RedirectSent: true}},
 		{"OpenID Connect Core §3.1.2.1", "response_type=code&scope=openid%20profile%20email&client_id=s6BhdRkqt3&state=af0ifjsldkj&redirect_uri=https%3A%2F%2Fclient.example.org%2Fcb",
-			oidc.AuthorizationRequest{ResponseType: "code", ClientID: "s6BhdRkqt3", State: "af0ifjsldkj", RedirectURI: "https://client.example.org/cb",
+			oidc.AuthorizationRequest{ResponseType: "code", ClientID: "s6BhdRkqt3", State: "af0ifjsldkj", RedirectURI: "https://client.example.org/cb", RedirectSent: true,
 				Scope: []string{"openid", "profile", "email"}}},
 	} {
 		got, shown, redirected := oidc.ParseAuthorizationRequest(parseQuery(t, tt.query))
@@ -112,7 +112,7 @@ func TestAuthorizationRequestParameters(t *testing.T) {
 		t.Fatalf("got errors %v, %v, want none", shown, redirected)
 	}
 	want := &oidc.AuthorizationRequest{
-		ClientID: "shop", RedirectURI: "https://shop.example/cb", ResponseType: "code", ResponseMode: "form_post",
+		ClientID: "shop", RedirectURI: "https://shop.example/cb", RedirectSent: true, ResponseType: "code", ResponseMode: "form_post",
 		Scope: []string{"openid", "email"}, State: "xyz", Nonce: "n-0S6_WzA2Mj",
 		CodeChallenge: challenge, CodeChallengeMethod: "S256", Prompt: oidc.PromptSet{Login: true, Consent: true},
 		MaxAge: &age, ACRValues: []string{"phr", "urn:sallyport:acr:2fa"}, LoginHint: "김철수", UILocales: []string{"ko", "en"},

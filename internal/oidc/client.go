@@ -47,6 +47,9 @@ type Client struct {
 	// InsecureOptionalPKCE lets a confidential client leave PKCE out
 	// (RFC 9700 §2.1.1 recommends it for all).
 	InsecureOptionalPKCE bool `json:"insecure_optional_pkce,omitempty"`
+	// RequirePushed lets the client ask for sign-ins only by requests that it sent ahead
+	// (RFC 9126 §6).
+	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"`
 	// NativeApp lets the port of loopback redirect URIs vary and allows
 	// private-use schemes (RFC 8252 §7).
 	NativeApp bool `json:"native_app,omitempty"`

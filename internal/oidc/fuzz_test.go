@@ -391,3 +391,25 @@ func FuzzParseDeviceAuthorizationRequest(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParsePushedRequest(f *testing.F) {
+	f.Add("client_id=shop&redirect_uri=https%3A%2F%2Fshop.example%2Fcb&response_type=code&request_uri=")
+	f.Add("client_id=shop&request_uri=urn:ietf:params:oauth:request_uri:a.b&request=x")
+	f.Fuzz(func(t *testing.T, text string) {
+		form, err := url.ParseQuery(text)
+		if err != nil {
+			return
+		}
+		r, refusal := oidc.ParsePushedRequest(nil, form)
+		if (r == nil) == (refusal == nil) {
+			t.Fatalf("got %v and %v, want one of them", r, refusal)
+		}
+		if r != nil && (r.Wanted.PushedID != "" || r.Wanted.ClientID != r.Auth.ID || form.Get("request_uri") != "") {
+			t.Errorf("got %+v of %q", r.Wanted, text)
+		}
+		id, uri, refusal := oidc.ParsePushedReference(form)
+		if refusal == nil && uri != "" && (id == "" || !strings.HasPrefix(uri, oidc.RequestURIPrefix)) {
+			t.Errorf("got client %q and URI %q", id, uri)
+		}
+	})
+}

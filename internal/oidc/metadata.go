@@ -17,6 +17,8 @@ type Metadata struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	DeviceEndpoint        string `json:"device_authorization_endpoint"`
 
+	PushedRequestEndpoint string `json:"pushed_authorization_request_endpoint"`
+
 	ScopesSupported        []string `json:"scopes_supported"`
 	ResponseTypesSupported []string `json:"response_types_supported"`
 	ResponseModesSupported []string `json:"response_modes_supported"`
@@ -57,6 +59,8 @@ func NewMetadata(issuer string) Metadata {
 		IntrospectionEndpoint: issuer + "/introspect",
 		RevocationEndpoint:    issuer + "/revoke",
 		DeviceEndpoint:        issuer + "/device_authorization",
+
+		PushedRequestEndpoint: issuer + "/par",
 
 		ScopesSupported:        []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeAddress, ScopePhone, ScopeGroups, ScopeOfflineAccess},
 		ResponseTypesSupported: []string{ResponseTypeCode},

@@ -22,7 +22,6 @@ func (r *AuthorizationRequest) CheckRedirectURI(c *Client) *Error {
 		r.RedirectURI = c.RedirectURIs[0]
 		return nil
 	}
-	r.RedirectSent = true
 	if !c.HasRedirectURI(r.RedirectURI) {
 		return Errorf(InvalidRequest, "redirect_uri is not registered for the client")
 	}

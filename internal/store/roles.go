@@ -358,7 +358,10 @@ type Finish struct {
 	// DeviceCode is the id of the device that is allowed, in the place of Code; if it waits
 	// no more, all of it is ErrStale. "": none.
 	DeviceCode string
-	Consent    *Consent // remembered with it; nil: not
+	// PushedRequest is the id of the pushed request that is answered; if it was answered
+	// already, all of it is ErrUsed. "": none.
+	PushedRequest string
+	Consent       *Consent // remembered with it; nil: not
 	// Device is the trusted device that the grant relies on: if it has ended, or its
 	// secret is not good any more, all of it is ErrStale. nil: on none.
 	Device *DeviceUse
@@ -542,6 +545,7 @@ type Store interface {
 	TrustedDevices
 	BypassCodes
 	DeviceCodes
+	PushedRequests
 	Replay
 	Throttle
 	Keys

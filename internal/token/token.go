@@ -48,6 +48,7 @@ type Store interface {
 	store.Resources
 	store.Codes
 	store.DeviceCodes
+	store.PushedRequests
 	store.GrantStore
 	store.ClientTokens
 	store.Authenticators

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,6 +42,9 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) error {
 		browser, _ = store.NewSecret()
 	}
 	id, answer, err := s.Flow.Begin(r.Context(), req, c, apis, session, store.HashSecret(browser), s.origin(r))
+	if errors.Is(err, store.ErrUsed) { // another tab has answered the pushed request
+		return shown(http.StatusGone, "expired", "")
+	}
 	if err != nil {
 		return err
 	}
@@ -60,7 +64,18 @@ func (s *server) provenRequest(r *http.Request) (req *oidc.AuthorizationRequest,
 	if err != nil {
 		return nil, nil, nil, shown(http.StatusBadRequest, "invalid_request", "the query cannot be read")
 	}
-	req, unproven, refusal := oidc.ParseAuthorizationRequest(query)
+	clientID, requestURI, unproven := oidc.ParsePushedReference(query)
+	switch {
+	case unproven != nil:
+		return nil, nil, nil, unproven
+	case requestURI != "":
+		req, err = s.Tokens.Pushed(r.Context(), clientID, requestURI)
+	default:
+		req, unproven, refusal = oidc.ParseAuthorizationRequest(query)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	if unproven != nil {
 		return nil, nil, nil, unproven
 	}

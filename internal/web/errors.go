@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/token"
 	"github.com/sallyport-id/sallyport/internal/web/page"
 )
 
@@ -85,7 +86,7 @@ func (s *server) showError(w http.ResponseWriter, r *http.Request, e *pageError)
 // machine reports whether the path is one that programs call.
 func (s *server) machine(r *http.Request) bool {
 	switch r.URL.Path {
-	case s.base + "/token", s.base + "/introspect", s.base + "/revoke", s.base + "/device_authorization", s.base + "/userinfo", s.base + "/jwks.json", s.base + "/.well-known/openid-configuration":
+	case s.base + "/token", s.base + "/introspect", s.base + "/revoke", s.base + "/device_authorization", s.base + token.PushPath, s.base + "/userinfo", s.base + "/jwks.json", s.base + "/.well-known/openid-configuration":
 		return true
 	}
 	return false

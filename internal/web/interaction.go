@@ -69,6 +69,9 @@ func (s *server) finish(w http.ResponseWriter, r *http.Request, v *flow.Visit) e
 	if errors.Is(err, store.ErrStale) { // ask again: it may have ended, or another proof came in
 		return redirect(w, s.base+"/interaction/"+v.Interaction)
 	}
+	if errors.Is(err, store.ErrUsed) { // another tab has answered the pushed request
+		return shown(http.StatusGone, "expired", "")
+	}
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func (s *server) routes() *http.ServeMux {
 	} {
 		add(route.pattern, s.inTurn(route.handle))
 	}
-	for _, route := range slices.Concat(s.passwordResetRoutes(), s.deviceRoutes(), s.registrationRoutes()) {
+	for _, route := range slices.Concat(s.passwordResetRoutes(), s.deviceRoutes(), s.registrationRoutes(), s.pushedRoutes()) {
 		add(route.pattern, s.inTurn(route.handle))
 	}
 	for _, route := range []route{ // answered at once, whatever else there is to do
@@ -122,6 +122,7 @@ func (s *server) routes() *http.ServeMux {
 		{"GET " + s.base + "/jwks.json", s.jwks},
 		{"OPTIONS " + s.base + "/token", s.preflight},
 		{"OPTIONS " + s.base + "/revoke", s.preflight},
+		{"OPTIONS " + s.base + token.PushPath, s.preflight},
 		{"OPTIONS " + s.base + "/userinfo", s.preflight},
 		{"GET " + s.base + "/assets/{name}", s.asset},
 		{"GET " + s.base + "/{$}", s.home},

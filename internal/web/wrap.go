@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
+	"github.com/sallyport-id/sallyport/internal/token"
 )
 
 // largestForm bounds every body that is read, in bytes.
@@ -21,7 +22,7 @@ func (s *server) wrap(mux *http.ServeMux) (http.Handler, error) {
 	if err := sameOrigin.AddTrustedOrigin(s.Issuer.Scheme + "://" + s.Issuer.Host); err != nil {
 		return nil, fmt.Errorf("trust the issuer's origin: %w", err)
 	}
-	for _, path := range []string{"/authorize", "/token", "/introspect", "/revoke", "/userinfo", "/end_session"} {
+	for _, path := range []string{"/authorize", "/token", "/introspect", "/revoke", token.PushPath, "/userinfo", "/end_session"} {
 		sameOrigin.AddInsecureBypassPattern("POST " + s.base + path) // programs and foreign pages post here
 	}
 	sameOrigin.SetDenyHandler(s.handle(func(_ http.ResponseWriter, r *http.Request) error {

@@ -13,7 +13,7 @@ import (
 // AfterRestore changes in it; a test wants each table to be in one of two lists.
 var endedByRestore = []string{
 	"sessions", "interactions", "grants", "access_tokens", "client_tokens", "links", "consents", "known_browsers",
-	"trusted_devices", "bypass_codes", "outbox", "mail_counts", "device_codes", "used_once",
+	"trusted_devices", "bypass_codes", "outbox", "mail_counts", "device_codes", "used_once", "pushed_requests",
 }
 
 // AfterRestore implements store.Restores. The epoch rises, too, so that nothing

@@ -107,5 +107,6 @@ func (s *Store) RemoveClient(ctx context.Context, id string, now time.Time, even
 		exec(`UPDATE grants SET revoked_at = $2 WHERE client_id = $1 AND revoked_at = 0`, id, ms(now)),
 		exec(`DELETE FROM consents WHERE client_id = $1`, id),
 		exec(`DELETE FROM device_codes WHERE client_id = $1`, id),
+		exec(`DELETE FROM pushed_requests WHERE client_id = $1`, id),
 		record(events))
 }

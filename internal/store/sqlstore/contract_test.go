@@ -52,7 +52,7 @@ func TestPostgresNodes(t *testing.T) {
 		"AddProofNeverLost", "AddProofRotatesByVersion", "AttemptNeverLost", "AttemptStopsAtLimit",
 		"ResourceURIUnique", "ClientTokenEndsWithItsClient", "RevokeClientTokenOnce", "RevokeAccessTokenOnce",
 		"SigningKeyOnlyFirst", "SigningKeyOneNext", "SigningKeyReplacedInAnEmergency", "SealedReplacedIfUnchanged",
-		"PasswordResetOnce", "PasswordResetOrEnded", "NoticesBounded", "NextMailClaimedOnce",
+		"PasswordResetOnce", "PasswordResetOrEnded", "NoticesBounded", "NextMailClaimedOnce", "PushedAnsweredOnce",
 	} {
 		i := slices.IndexFunc(storetest.Checks, func(c storetest.Check) bool { return c.Name == name })
 		if i < 0 {

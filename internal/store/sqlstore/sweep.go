@@ -26,6 +26,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		`DELETE FROM bypass_codes WHERE user_id IN (SELECT user_id FROM bypass_codes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM device_codes WHERE id IN (SELECT id FROM device_codes WHERE needed_until <= $1 ORDER BY needed_until LIMIT $2)`,
+		`DELETE FROM pushed_requests WHERE id IN (SELECT id FROM pushed_requests WHERE needed_until <= $1 ORDER BY needed_until LIMIT $2)`,
 		`DELETE FROM used_once WHERE name IN (SELECT name FROM used_once WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)`,
 		`DELETE FROM client_tokens WHERE id IN (SELECT id FROM client_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
 		`DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE ends_at > 0 AND ends_at <= $1 ORDER BY ends_at LIMIT $2)`,

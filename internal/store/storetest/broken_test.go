@@ -72,6 +72,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"AttemptStopsAtLimit":            func(s *sqlstore.Store) store.Store { return &losesCounts{Store: s, counts: map[string]int{}} },
 		"AttemptAllOrNone":               func(s *sqlstore.Store) store.Store { return &countsOneByOne{s} },
 		"UpdateInteractionOneWinner":     func(s *sqlstore.Store) store.Store { return &lastWriterWins{s} },
+		"PushedAnsweredOnce":             func(s *sqlstore.Store) store.Store { return &leavesPushed{s} },
 		"FinishInteractionOnce":          func(s *sqlstore.Store) store.Store { return &leavesInteraction{s} },
 		"FinishWhileTheSessionEnds":      func(s *sqlstore.Store) store.Store { return &sessionsNeverEnd{s} },
 		"RotateRefreshOnce":              func(s *sqlstore.Store) store.Store { return &rotatesAnew{s} },
@@ -317,6 +318,14 @@ type leavesInteraction struct{ *sqlstore.Store }
 
 func (s *leavesInteraction) FinishInteraction(ctx context.Context, f store.Finish) error {
 	f.InteractionID = ""
+	return s.Store.FinishInteraction(ctx, f)
+}
+
+// leavesPushed finishes without answering the pushed request.
+type leavesPushed struct{ *sqlstore.Store }
+
+func (s *leavesPushed) FinishInteraction(ctx context.Context, f store.Finish) error {
+	f.PushedRequest = ""
 	return s.Store.FinishInteraction(ctx, f)
 }
 

@@ -236,6 +236,9 @@ var Checks = []Check{
 	{"CodeReturnedWithItsSecret", codeReturnedWithItsSecret},
 	{"UsedOnce", usedOnce},
 
+	{"PushedKept", pushedKept},
+	{"PushedAnsweredOnce", pushedAnsweredOnce},
+
 	{"DeviceCodeKept", deviceCodeKept},
 	{"DeviceCodePolled", deviceCodePolled},
 	{"DeviceCodeAnsweredOnce", deviceCodeAnsweredOnce},
