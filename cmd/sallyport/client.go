@@ -49,6 +49,7 @@ type clientAddCmd struct {
 	AuthAlg               string        `name:"auth-alg" placeholder:"ALG" help:"The only algorithm in which it signs who it is: ES256, EdDSA, PS256 or RS256; if not said, that of its keys."`
 	TokenEndpointAudience bool          `name:"insecure-token-endpoint-audience" help:"What it signs may be addressed to the token endpoint, too, for libraries that know no better: another server could ask it for that."`
 	RequirePAR            bool          `name:"require-par" help:"It must send its requests ahead (RFC 9126): nothing that a browser brings begins a sign-in."`
+	RequireSignedRequest  bool          `name:"require-signed-request" help:"It must sign its requests (RFC 9101), in a key of --jwks."`
 	AskConsent            bool          `help:"Ask people whether they allow it: for applications that are not your own."`
 }
 
@@ -118,7 +119,7 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 		name = c.ID
 	}
 	if c.Preset == "machine" {
-		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 || c.RefreshTokenTTL != 0 || c.RefreshTokenIdle != 0 || c.Device || c.RequirePAR {
+		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 || c.RefreshTokenTTL != 0 || c.RefreshTokenIdle != 0 || c.Device || c.RequirePAR || c.RequireSignedRequest {
 			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level, consent, device, refresh tokens or scopes of people")
 		}
 		made := admin.Machine(c.ID, name)
@@ -150,7 +151,7 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	if c.Device && c.Preset != "device" {
 		made.GrantTypes = append(made.GrantTypes, oidc.GrantDeviceCode)
 	}
-	made.DPoPBound, made.RequireDPoPNonce, made.RequirePushed = c.DPoP, c.DPoPNonce, c.RequirePAR
+	made.DPoPBound, made.RequireDPoPNonce, made.RequirePushed, made.RequireSigned = c.DPoP, c.DPoPNonce, c.RequirePAR, c.RequireSignedRequest
 	made.PostLogoutRedirectURIs = c.PostLogoutRedirectURI
 	if c.MinLevel != 0 {
 		made.MinLevel = oidc.Level(c.MinLevel)
@@ -240,6 +241,9 @@ func (s shownClient) print(w io.Writer) error {
 	}
 	if c.RequirePushed {
 		lines = append(lines, line{"require_pushed_authorization_requests", "yes"})
+	}
+	if c.RequireSigned {
+		lines = append(lines, line{"require_signed_request_object", "yes"})
 	}
 	if c.DPoPBound {
 		lines = append(lines, line{"dpop_bound_access_tokens", "yes"})

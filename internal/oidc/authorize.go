@@ -35,6 +35,8 @@ type AuthorizationRequest struct {
 
 	// PushedID names the request if it was sent ahead (RFC 9126); "" if not.
 	PushedID string `json:"pushed_id,omitempty"`
+	// Signed: the client has signed all of it (RFC 9101).
+	Signed bool `json:"signed,omitempty"`
 }
 
 // PromptSet is the set of prompt values of a request. "none" is never
@@ -275,10 +277,14 @@ func (r *AuthorizationRequest) applyDefaults(c *Client) {
 	}
 }
 
-// checkPushed: a client can be held to send its requests ahead (RFC 9126 §6).
+// checkPushed: a client can be held to send its requests ahead (RFC 9126 §6), and to
+// sign them (RFC 9101 §10.5).
 func (r *AuthorizationRequest) checkPushed(c *Client) *Error {
 	if c.RequirePushed && r.PushedID == "" {
 		return Errorf(InvalidRequest, "the client must push its requests")
+	}
+	if c.RequireSigned && !r.Signed {
+		return Errorf(InvalidRequest, "the client must sign its requests")
 	}
 	return nil
 }

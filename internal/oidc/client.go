@@ -50,6 +50,11 @@ type Client struct {
 	// RequirePushed lets the client ask for sign-ins only by requests that it sent ahead
 	// (RFC 9126 §6).
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"`
+	// RequireSigned lets the client ask for sign-ins only by request objects (RFC 9101
+	// §10.5).
+	RequireSigned bool `json:"require_signed_request_object,omitempty"`
+	// RequestObjectAlg is the algorithm of its request objects; empty for any of ClientAlgs.
+	RequestObjectAlg string `json:"request_object_signing_alg,omitempty"`
 	// NativeApp lets the port of loopback redirect URIs vary and allows
 	// private-use schemes (RFC 8252 §7).
 	NativeApp bool `json:"native_app,omitempty"`
@@ -200,12 +205,19 @@ func (c *Client) validateKeys() error {
 		return errors.New("what is said of assertions needs private_key_jwt")
 	case c.AssertionAlg != "" && !slices.Contains(ClientAlgs, c.AssertionAlg):
 		return errors.New("token_endpoint_auth_signing_alg must be ES256, EdDSA, PS256 or RS256")
+	case c.RequestObjectAlg != "" && !slices.Contains(ClientAlgs, c.RequestObjectAlg):
+		return errors.New("request_object_signing_alg must be ES256, EdDSA, PS256 or RS256")
+	case (c.RequireSigned || c.RequestObjectAlg != "") && len(c.JWKS) == 0:
+		return errors.New("request objects need jwks")
 	case len(c.JWKS) == 0:
 		return nil
 	}
 	keys, err := ParseClientKeys(c.JWKS)
 	if err != nil {
 		return err
+	}
+	if !keys.SignsWith(c.RequestObjectAlg) {
+		return errors.New("request_object_signing_alg is that of no key in jwks")
 	}
 	if !keys.SignsWith(c.AssertionAlg) {
 		return errors.New("token_endpoint_auth_signing_alg is that of no key in jwks")

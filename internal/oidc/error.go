@@ -50,6 +50,7 @@ const (
 	AccountSelectionRequired = "account_selection_required"
 	RequestNotSupported      = "request_not_supported"
 	RequestURINotSupported   = "request_uri_not_supported"
+	InvalidRequestObject     = "invalid_request_object"
 	InvalidRequestURI        = "invalid_request_uri"
 	RegistrationNotSupported = "registration_not_supported"
 	UnmetAuthentication      = "unmet_authentication_requirements"

@@ -36,6 +36,7 @@ type Metadata struct {
 	TokenEndpointAuthSigningAlgs      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAuthSigningAlgs      []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	RevocationAuthSigningAlgs         []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	RequestObjectSigningAlgs          []string `json:"request_object_signing_alg_values_supported"`
 	CodeChallengeMethodsSupported     []string `json:"code_challenge_methods_supported"`
 	DPoPSigningAlgValuesSupported     []string `json:"dpop_signing_alg_values_supported"`
 
@@ -83,7 +84,10 @@ func NewMetadata(issuer string) Metadata {
 		CodeChallengeMethodsSupported:     []string{"S256"},
 		DPoPSigningAlgValuesSupported:     DPoPAlgs,
 
+		RequestObjectSigningAlgs: ClientAlgs,
+
 		ClaimsParameterSupported:                   true,
+		RequestParameterSupported:                  true,
 		AuthorizationResponseIssParameterSupported: true,
 	}
 }

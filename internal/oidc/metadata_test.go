@@ -65,7 +65,7 @@ func TestMetadataSaysWhatWouldBeAssumed(t *testing.T) {
 	m := metadata(t, "https://id.example.com")
 	for name, want := range map[string]any{
 		"issuer":                      "https://id.example.com",
-		"request_parameter_supported": false, "request_uri_parameter_supported": false,
+		"request_parameter_supported": true, "request_uri_parameter_supported": false,
 		"claims_parameter_supported": true, "authorization_response_iss_parameter_supported": true,
 	} {
 		if m[name] != want {

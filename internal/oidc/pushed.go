@@ -4,13 +4,16 @@ import (
 	"maps"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // PushedRequest is a parsed pushed authorization request (RFC 9126 §2.1): an
 // authorization request that the client sends itself, ahead of its user.
 type PushedRequest struct {
 	Auth   ClientAuth
-	Wanted *AuthorizationRequest
+	Wanted *AuthorizationRequest // nil: it is in a request object
+	// Form has the request object: see OpenRequestObject.
+	Form url.Values
 	// DPoP are the request's headers of that name, unread: ParseDPoPProof reads them.
 	DPoP []string
 }
@@ -30,15 +33,47 @@ func ParsePushedRequest(authorization []string, form url.Values) (*PushedRequest
 		form = maps.Clone(form)
 		form.Set("client_id", r.Auth.ID)
 	}
-	wanted, shown, redirected := ParseAuthorizationRequest(form)
-	if shown == nil {
-		shown = redirected
+	if HasRequestObject(form) {
+		r.Form = form
+		return r, nil
 	}
-	if shown != nil {
-		return nil, shown
+	if r.Wanted, p.err = parseWhole(form); p.err != nil {
+		return nil, p.err
 	}
-	r.Wanted = wanted
 	return r, nil
+}
+
+// parseWhole reads a request that is answered by JSON, whatever is wrong with it.
+func parseWhole(v url.Values) (*AuthorizationRequest, *Error) {
+	r, shown, redirected := ParseAuthorizationRequest(v)
+	switch {
+	case shown != nil:
+		return nil, shown
+	case redirected != nil:
+		return nil, redirected
+	}
+	return r, nil
+}
+
+// Open reads the request of a client that was proven, out of its request object if it is
+// in one.
+func (r *PushedRequest) Open(c *Client, issuer string, now time.Time) (*AuthorizationRequest, *Error) {
+	if r.Wanted != nil {
+		return r.Wanted, nil
+	}
+	if len(c.JWKS) == 0 {
+		return parseWhole(r.Form)
+	}
+	inside, refusal := OpenRequestObject(c, r.Form, issuer, now)
+	if refusal != nil {
+		return nil, refusal
+	}
+	wanted, refusal := parseWhole(inside)
+	if refusal != nil {
+		return nil, refusal
+	}
+	wanted.Signed = true
+	return wanted, nil
 }
 
 // BindKey binds the request to the key that was proven beside it, jkt; "" for none. A

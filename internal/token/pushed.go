@@ -32,7 +32,11 @@ func (s *Service) Push(ctx context.Context, req *oidc.PushedRequest, o flow.Orig
 	if err != nil {
 		return nil, err
 	}
-	wanted, now := req.Wanted, s.Now()
+	now := s.Now()
+	wanted, refusal := req.Open(c, s.Issuer, now)
+	if refusal != nil {
+		return nil, refusal
+	}
 	if len(req.DPoP) > 0 {
 		jkt, err := s.possession(ctx, c, req.DPoP, http.MethodPost, PushPath)
 		if err != nil {

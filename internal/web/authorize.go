@@ -70,6 +70,8 @@ func (s *server) provenRequest(r *http.Request) (req *oidc.AuthorizationRequest,
 		return nil, nil, nil, unproven
 	case requestURI != "":
 		req, err = s.Tokens.Pushed(r.Context(), clientID, requestURI)
+	case oidc.HasRequestObject(query):
+		req, unproven, refusal, err = s.signedRequest(r, query)
 	default:
 		req, unproven, refusal = oidc.ParseAuthorizationRequest(query)
 	}
@@ -90,6 +92,29 @@ func (s *server) provenRequest(r *http.Request) (req *oidc.AuthorizationRequest,
 		return nil, nil, nil, unproven
 	}
 	return req, c, refusal, nil
+}
+
+// signedRequest reads a request out of its request object. What is wrong with that is
+// shown here: the redirect URI is in it.
+func (s *server) signedRequest(r *http.Request, query url.Values) (req *oidc.AuthorizationRequest, unproven, refusal *oidc.Error, err error) {
+	c, err := s.client(r, query.Get("client_id"))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if c == nil {
+		return nil, nil, nil, shown(http.StatusBadRequest, "invalid_request", "client_id is not registered")
+	}
+	if len(c.JWKS) == 0 { // it has said of no key that it is its own
+		req, unproven, refusal = oidc.ParseAuthorizationRequest(query)
+		return req, unproven, refusal, nil
+	}
+	inside, unproven := oidc.OpenRequestObject(c, query, s.Tokens.Issuer, s.Now())
+	if unproven != nil {
+		return nil, unproven, nil, nil
+	}
+	req, unproven, refusal = oidc.ParseAuthorizationRequest(inside)
+	req.Signed = true
+	return req, unproven, refusal, nil
 }
 
 // deliver sends the answer to the client, in the response mode that it asked
