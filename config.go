@@ -72,6 +72,12 @@ type Config struct {
 	// a new password. nil: there is no mail, and a new password needs an operator. All
 	// servers of a database, of which the last that starts decides, have the same.
 	SMTP *SMTP
+	// NoPasswordByMail: nobody gets a link to a new password; an operator makes one.
+	NoPasswordByMail bool
+	// EmailCodes lets people have codes by e-mail as a second factor, the weakest: NIST
+	// does not count them as one (SP 800-63B-4 §3.1.3.1). It needs SMTP, and
+	// NoPasswordByMail, so that mail alone is never both factors.
+	EmailCodes bool
 
 	// Metadata say which authenticators are what they say they are. nil: no key is asked
 	// for its make, and nobody reaches level 4.
@@ -167,6 +173,9 @@ func (c Config) check() error {
 			return fmt.Errorf("sallyport: %w", err)
 		}
 	}
+	if err := c.checkEmailCodes(); err != nil {
+		return fmt.Errorf("sallyport: %w", err)
+	}
 	if c.KeyRotation > 0 && c.KeyRotation < keys.MinPeriod {
 		return fmt.Errorf("sallyport: key rotation: %v is less than %v: a key waits so long before it signs, and signs as long", c.KeyRotation, keys.MinPeriod)
 	}
@@ -184,6 +193,20 @@ func (c Config) registration() *flow.Registration {
 		return nil
 	}
 	return &flow.Registration{Domains: c.RegistrationDomains}
+}
+
+// checkEmailCodes: mail that resets the password is no second factor beside it.
+func (c Config) checkEmailCodes() error {
+	rule := policy.NamesMailCodes(c.Policy)
+	switch {
+	case c.EmailCodes && c.SMTP == nil:
+		return errors.New("codes by e-mail need an SMTP server")
+	case c.EmailCodes && !c.NoPasswordByMail:
+		return errors.New("codes by e-mail are no second factor where the password is reset by mail, too: one of them must be off")
+	case !c.EmailCodes && rule != "":
+		return fmt.Errorf("policy: rule %s has the method email, which is off", rule)
+	}
+	return nil
 }
 
 // sealer has the master keys.

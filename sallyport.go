@@ -124,7 +124,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	s.metrics = metric.New(s.sources(hasher, ring))
 	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Issuer: c.Issuer, Now: c.Now}
 	s.Handler, err = web.New(web.Config{
-		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages, SendsMail: s.sender != nil,
+		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages, ResetsByMail: s.sender != nil && !c.NoPasswordByMail,
 		Checker:    &authn.Checker{Store: s.store, Hasher: hasher, Sealer: sealer, ThrottleKey: authn.ThrottleKey(sealer), MailKey: authn.NewMailKey(sealer), Now: c.Now},
 		IsOperator: func(proof string) bool { return sealer.ProofIs(proof, "doctor", c.Now()) },
 		CSRFKey:    sealer.Derive("csrf"), KnownKey: sealer.Derive("known browser"),
@@ -136,14 +136,18 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 // rules are the configuration's or, if it has none, the store's.
 func (s *Server) rules(ctx context.Context) (policy.Source, error) {
 	if s.config.Policy != nil {
-		return policy.Policy{Rules: s.config.Policy}.Fixed(), nil
+		return policy.Policy{Rules: s.config.Policy, MailCodes: s.config.EmailCodes}.Fixed(), nil
 	}
 	book, err := rulebook.Open(ctx, s.store, s.config.Now, s.config.Log)
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	s.book = book
-	return book.Policy, nil
+	return func(ctx context.Context) (policy.Policy, error) {
+		p, err := book.Policy(ctx)
+		p.MailCodes = s.config.EmailCodes
+		return p, err
+	}, nil
 }
 
 // wireMail makes the sender, and tells whoever records events with this database

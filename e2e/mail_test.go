@@ -89,10 +89,10 @@ func (m *mailbox) mustGet(text string) string {
 var mailedLink = regexp.MustCompile(`http://\S+/reset/\S+`)
 
 // installMail is install with a mailbox.
-func installMail(t *testing.T) (*installation, *mailbox) {
+func installMail(t *testing.T, settings ...string) (*installation, *mailbox) {
 	t.Helper()
 	m := openMailbox(t)
-	return install(t, "SALLYPORT_SMTP_HOST=127.0.0.1", "SALLYPORT_SMTP_PORT="+m.port, "SALLYPORT_SMTP_TLS=none", "SALLYPORT_SMTP_FROM=id@example.com"), m
+	return install(t, append(settings, "SALLYPORT_SMTP_HOST=127.0.0.1", "SALLYPORT_SMTP_PORT="+m.port, "SALLYPORT_SMTP_TLS=none", "SALLYPORT_SMTP_FROM=id@example.com")...), m
 }
 
 // sora has an account with an address, and the key of her app.

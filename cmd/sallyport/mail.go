@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/mail"
+	"github.com/sallyport-id/sallyport/internal/policy"
 	"github.com/sallyport-id/sallyport/internal/store"
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
@@ -51,6 +52,20 @@ func (s *settings) checkMail() error {
 	}
 	c := &sallyport.SMTP{Host: s.SMTPHost, Port: s.SMTPPort, From: s.SMTPFrom, TLS: mail.TLS(s.SMTPTLS)}
 	return c.Check()
+}
+
+// checkEmailCodes: mail that resets the password is no second factor beside it.
+func (s *settings) checkEmailCodes() error {
+	rule := policy.NamesMailCodes(s.Policy.policy())
+	switch {
+	case s.EmailCodes && s.SMTPHost == "":
+		return errors.New("email_codes needs smtp_host")
+	case s.EmailCodes && s.PasswordResetByMail:
+		return errors.New("email_codes needs password_reset_by_mail to be false: whoever reads somebody's mail would have both factors")
+	case !s.EmailCodes && rule != "":
+		return fmt.Errorf("policy: rule %s has the method email, which needs email_codes", rule)
+	}
+	return nil
 }
 
 // errNoMail: there is no server for it.

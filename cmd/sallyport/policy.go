@@ -88,7 +88,7 @@ func (c *policyExplainCmd) Run() error {
 		if err != nil {
 			return err
 		}
-		e := explain(policy.Policy{Rules: rules.Rules}, s.enrollment(), of, list, request)
+		e := explain(policy.Policy{Rules: rules.Rules, MailCodes: s.EmailCodes}, s.enrollment(), of, list, request)
 		e.Source = rules.Source
 		return c.print(os.Stdout, e, e.print)
 	})
@@ -116,7 +116,7 @@ func explain(p policy.Policy, by sallyport.Enrollment, of policy.Case, list []st
 	}
 	var counted []store.Authenticator
 	for _, a := range list {
-		if rule.Counts(a.Kind) && authn.Usable(a) {
+		if rule.Counts(a.Kind) && authn.Usable(a) && mails(p, of.User, a) {
 			counted, e.Factors = append(counted, a), append(e.Factors, string(a.Kind))
 		}
 	}
@@ -129,6 +129,11 @@ func explain(p policy.Policy, by sallyport.Enrollment, of policy.Case, list []st
 	e.Reach, e.Asked = int(reach), explainAsked(p, of, request, reach)
 	e.Outcome = outcome(p, by, of, list, reach, request)
 	return e
+}
+
+// mails: an authenticator, if it is one of mailed codes, can be used.
+func mails(p policy.Policy, u *store.User, a store.Authenticator) bool {
+	return a.Kind != store.KindEmail || p.MailCodes && string(a.Secret) == u.Email
 }
 
 // outcome is what happens at a sign-in with the request.

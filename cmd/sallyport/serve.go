@@ -46,6 +46,7 @@ func (s *settings) serverConfig(database string, masters []keys.MasterKey, log *
 		Policy: s.Policy.policy(), Enrollment: s.enrollment(), Registration: s.Registration, RegistrationDomains: s.RegistrationDomains,
 		SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL,
 		KeyRotation: s.KeyRotation, AuditKeep: auditKeep, Metadata: s.metadata(), Log: log,
+		NoPasswordByMail: !s.PasswordResetByMail, EmailCodes: s.EmailCodes,
 	}
 	for _, old := range masters[1:] {
 		c.OldMasterKeys = append(c.OldMasterKeys, old)

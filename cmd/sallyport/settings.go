@@ -51,6 +51,8 @@ type settings struct {
 	SMTPUser             string        `yaml:"smtp_user" help:"Who logs in there; \"\" for nobody."`
 	SMTPPasswordFile     string        `yaml:"smtp_password_file" help:"A file whose first line is the password of smtp_user."`
 	SMTPFrom             string        `yaml:"smtp_from" help:"The sender, like id@example.com or Example <id@example.com>."`
+	PasswordResetByMail  bool          `yaml:"password_reset_by_mail" help:"Whether people get a link to a new password by mail, where there is mail. If not, an operator makes one."`
+	EmailCodes           bool          `yaml:"email_codes" help:"Lets people have codes by e-mail as a second factor, the weakest there is: see mail.md. Needs smtp_host, and password_reset_by_mail to be false, for mail alone must not be both factors."`
 	SMTPHello            string        `yaml:"smtp_hello" help:"The name that this machine gives to the SMTP server; \"\" for its host name."`
 	LogLevel             slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
 	DrainTimeout         time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
@@ -70,7 +72,7 @@ func defaultSettings() settings {
 		Database: "sallyport.db", KeyFile: "master.key",
 		Enrollment:  string(sallyport.EnrollByInvitation),
 		SessionIdle: time.Hour, SessionTTL: 24 * time.Hour, KeyRotation: keys.DefaultPeriod, AuditKeep: sallyport.DefaultAuditKeep,
-		SMTPTLS:      string(sallyport.SMTPStartTLS),
+		SMTPTLS: string(sallyport.SMTPStartTLS), PasswordResetByMail: true,
 		DrainTimeout: 20 * time.Second,
 	}
 }
@@ -176,7 +178,7 @@ func kindWord(goType string) string {
 
 // check says what cannot work, in the words of the file.
 func (s *settings) check() error {
-	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys, s.checkMail, s.checkRegistration, s.checkMetadata} {
+	for _, check := range []func() error{s.checkIssuer, s.checkListen, s.checkTLS, s.checkSessions, s.checkDatabase, s.checkKeys, s.checkMail, s.checkEmailCodes, s.checkRegistration, s.checkMetadata} {
 		if err := check(); err != nil {
 			return err
 		}

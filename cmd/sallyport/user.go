@@ -133,7 +133,8 @@ type authView struct {
 	ID         string     `json:"id"`
 	Kind       string     `json:"kind"`
 	Name       string     `json:"name,omitempty"`
-	Alone      bool       `json:"alone,omitempty"` // it signs in without the password
+	Address    string     `json:"address,omitempty"` // that codes go to
+	Alone      bool       `json:"alone,omitempty"`   // it signs in without the password
 	CreatedAt  time.Time  `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	CodesLeft  int        `json:"codes_left,omitempty"`
@@ -151,6 +152,9 @@ func shownUser(u *store.User, list []store.Authenticator) userView {
 	}
 	for _, a := range list {
 		shown := authView{ID: a.ID, Kind: string(a.Kind), Name: a.Name, Alone: authn.Alone(a), CreatedAt: a.CreatedAt, CodesLeft: a.CodesLeft, Disabled: a.Disabled}
+		if a.Kind == store.KindEmail {
+			shown.Address = string(a.Secret)
+		}
 		if !a.LastUsedAt.IsZero() {
 			shown.LastUsedAt = &a.LastUsedAt
 		}
@@ -304,6 +308,9 @@ func (a authView) text() string {
 	parts := []string{a.Kind, "since " + a.CreatedAt.Format(time.DateOnly)}
 	if a.Name != "" {
 		parts[0] += " " + strconv.Quote(a.Name)
+	}
+	if a.Address != "" {
+		parts = append(parts, "to "+a.Address)
 	}
 	if a.Alone {
 		parts = append(parts, "signs in alone")

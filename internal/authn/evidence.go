@@ -32,6 +32,9 @@ type Evidence struct {
 	OwnProofs bool
 	// Methods are the second factors that count beside a password; nil: all.
 	Methods []store.Method
+	// MailCodes: codes by e-mail count. They are no proof of anything where mail resets
+	// the password, too.
+	MailCodes bool
 	// Elsewhere: what comes of the proofs goes to another device than the one that they
 	// were given on. Somebody else may hold that one, so nothing here resists phishing:
 	// the level is 2 at most.
@@ -119,6 +122,8 @@ func (e Evidence) counts(p store.Proof) bool {
 	case e.OwnProofs && p.Interaction != e.Interaction:
 		return false
 	case p.Method == store.MethodRecovery && p.Interaction != e.Interaction:
+		return false
+	case p.Method == store.MethodEmail && !e.MailCodes:
 		return false
 	case p.Method != store.MethodPassword && e.Methods != nil && !slices.Contains(e.Methods, p.Method):
 		return false

@@ -32,6 +32,7 @@ func allKinds() []kind {
 	list := []kind{
 		{"password", store.Proof{Method: store.MethodPassword}},
 		{"totp", store.Proof{Method: store.MethodTOTP, Authenticator: "t"}},
+		{"code by mail", store.Proof{Method: store.MethodEmail, Authenticator: "e"}},
 		{"recovery code", store.Proof{Method: store.MethodRecovery, Authenticator: "r"}},
 	}
 	for bits := range 16 {
@@ -73,7 +74,7 @@ func TestLevelsGolden(t *testing.T) {
 	var table bytes.Buffer
 	table.WriteString("| proofs | level | acr | amr | auth_time |\n| --- | --- | --- | --- | --- |\n")
 	sets(func(name string, proofs []store.Proof) {
-		r := authn.Judge(authn.Evidence{UserID: "u", Proofs: proofs, At: noon.Add(2 * time.Minute), Interaction: "i"})
+		r := authn.Judge(authn.Evidence{UserID: "u", Proofs: proofs, At: noon.Add(2 * time.Minute), Interaction: "i", MailCodes: true})
 		which := "first proof"
 		if r.AuthTime.After(noon) {
 			which = "second proof"
@@ -93,7 +94,7 @@ func TestLevelsByAgeGolden(t *testing.T) {
 	sets(func(name string, proofs []store.Proof) {
 		fmt.Fprintf(&table, "| %s |", name)
 		for _, age := range ages {
-			r := authn.Judge(authn.Evidence{UserID: "u", Proofs: proofs, At: noon.Add(age), Interaction: "i"})
+			r := authn.Judge(authn.Evidence{UserID: "u", Proofs: proofs, At: noon.Add(age), Interaction: "i", MailCodes: true})
 			fmt.Fprintf(&table, " %d |", r.Level)
 		}
 		table.WriteString("\n")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
@@ -163,4 +164,24 @@ func FuzzParseMailCode(f *testing.F) {
 			t.Errorf("ParseMailCode(%q) = %q, %v; want itself", code, again, err)
 		}
 	})
+}
+
+// TestRule3EmailProofsCountOnlyWhereSaid: a proof by a mailed code is worth nothing
+// unless whoever judges says that mail does not reset the password, too.
+func TestRule3EmailProofsCountOnlyWhereSaid(t *testing.T) {
+	t.Parallel()
+	e := authn.Evidence{UserID: "u", At: noon, Proofs: []store.Proof{
+		{Method: store.MethodPassword, UserID: "u", At: noon}, {Method: store.MethodEmail, UserID: "u", At: noon, Authenticator: "e"},
+	}}
+	if got := authn.Judge(e); got.Level != oidc.Level1FA || len(got.AMR) != 1 {
+		t.Errorf("got %+v, want the password alone", got)
+	}
+	e.MailCodes = true
+	if got := authn.Judge(e); got.Level != oidc.Level2FA {
+		t.Errorf("got %+v, want two factors", got)
+	}
+	e.Valid = map[string]bool{"e": false}
+	if got := authn.Judge(e); got.Level != oidc.Level1FA {
+		t.Errorf("of no use: got %+v", got)
+	}
 }

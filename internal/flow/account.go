@@ -83,7 +83,7 @@ func (v *Visit) change(kind, detail string) (store.Change, error) {
 	}
 	after := *v.interaction
 	after.Progress, after.SessionID = v.Progress, v.Session.ID
-	after.Progress.Enrolling, after.Progress.Ceremony = nil, nil
+	after.Progress.Enrolling, after.Progress.Ceremony, after.Progress.MailCode = nil, nil, v.Progress.MailCode.Void()
 	return store.Change{
 		UserID: v.User.ID, UserEpoch: v.User.Epoch, SessionID: v.Session.ID, Interaction: after, Now: v.Now,
 		Events: []store.Event{v.event(kind, detail)},
@@ -153,9 +153,12 @@ func (e *Engine) RemoveFactor(ctx context.Context, v *Visit, id string) error {
 	if err != nil {
 		return err
 	}
-	leave := []store.AuthenticatorKind{store.KindWebAuthn, store.KindTOTP}
-	if v.needsWebAuthn() {
-		leave = leave[:1]
+	leave := []store.AuthenticatorKind{store.KindWebAuthn}
+	if !v.needsWebAuthn() {
+		leave = append(leave, store.KindTOTP)
+		if v.mailbox() != nil {
+			leave = append(leave, store.KindEmail)
+		}
 	}
 	return e.Store.RemoveAuthenticator(ctx, c, id, leave...)
 }

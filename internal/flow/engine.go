@@ -224,7 +224,7 @@ func (e *Engine) fill(ctx context.Context, v *Visit, s *store.Session) (err erro
 	if v.User, err = e.Store.User(ctx, s.UserID); err != nil {
 		return fmt.Errorf("load the session's user: %w", err)
 	}
-	if v.Authenticators, err = e.authenticators(ctx, s.UserID); err != nil {
+	if v.Authenticators, err = e.authenticators(ctx, v.Policy, v.User); err != nil {
 		return err
 	}
 	if v.needsConsent() {
@@ -243,16 +243,16 @@ func (e *Engine) fill(ctx context.Context, v *Visit, s *store.Session) (err erro
 	return nil
 }
 
-// authenticators are those of a user. What was registered for another host exists,
-// and is of no use.
-func (e *Engine) authenticators(ctx context.Context, userID string) ([]store.Authenticator, error) {
-	list, err := e.Store.Authenticators(ctx, userID)
+// authenticators are those of a user. What was registered for another host, or for
+// codes to another address, exists, and is of no use.
+func (e *Engine) authenticators(ctx context.Context, p policy.Policy, u *store.User) ([]store.Authenticator, error) {
+	list, err := e.Store.Authenticators(ctx, u.ID)
 	if err != nil {
 		return nil, fmt.Errorf("load authenticators: %w", err)
 	}
 	e.WebAuthn.Judge(list)
 	for i, a := range list {
-		list[i].Disabled = a.Disabled || !e.WebAuthn.Serves(a)
+		list[i].Disabled = a.Disabled || !e.WebAuthn.Serves(a) || !mailsTo(p, u, a)
 	}
 	return list, nil
 }

@@ -262,7 +262,9 @@ func (s State) Case() policy.Case {
 // counted are the authenticators that the rule lets count.
 func (s State) counted() []store.Authenticator {
 	rule := s.Policy.Rule(s.Case())
-	return slices.DeleteFunc(slices.Clone(s.Authenticators), func(a store.Authenticator) bool { return !rule.Counts(a.Kind) })
+	return slices.DeleteFunc(slices.Clone(s.Authenticators), func(a store.Authenticator) bool {
+		return !rule.Counts(a.Kind) || a.Kind == store.KindEmail && !s.Policy.MailCodes
+	})
 }
 
 // reach is the level that the account can prove under the rule.
@@ -293,9 +295,13 @@ func (s State) missingFactor(step Step, level oidc.Level) Step {
 	return step.named(SecondFactor)
 }
 
-// rank puts recovery codes last: they are for those who have nothing else at hand.
+// rank puts codes by mail after what protects better, and recovery codes last: they
+// are for those who have nothing else at hand.
 func rank(a store.Authenticator) int {
-	if a.Kind == store.KindRecovery {
+	switch a.Kind {
+	case store.KindRecovery:
+		return 2
+	case store.KindEmail:
 		return 1
 	}
 	return 0
@@ -336,8 +342,8 @@ func (s State) mayEnroll() bool {
 // protects best first.
 func (s State) FirstKinds() []store.AuthenticatorKind {
 	rule := s.Policy.Rule(s.Case())
-	return slices.DeleteFunc([]store.AuthenticatorKind{store.KindWebAuthn, store.KindTOTP}, func(k store.AuthenticatorKind) bool {
-		return !rule.Counts(k) || k == store.KindWebAuthn && s.NoWebAuthn
+	return slices.DeleteFunc([]store.AuthenticatorKind{store.KindWebAuthn, store.KindTOTP, store.KindEmail}, func(k store.AuthenticatorKind) bool {
+		return !rule.Counts(k) || k == store.KindWebAuthn && s.NoWebAuthn || k == store.KindEmail && !s.mayMail()
 	})
 }
 
@@ -363,6 +369,7 @@ func (s State) Evidence() authn.Evidence {
 		NotBefore:   s.notBefore(),
 		OwnProofs:   s.Progress.OwnProofs || s.managing(),
 		Methods:     s.Policy.Rule(s.Case()).SecondMethods(),
+		MailCodes:   s.Policy.MailCodes,
 		Valid:       authn.ValidIDs(s.Authenticators),
 		Attested:    authn.AttestedIDs(s.Authenticators),
 		Device:      s.grantedDevice(),

@@ -51,6 +51,13 @@ func passkey() store.Authenticator {
 	return store.Authenticator{ID: "webauthn", UserID: "u", Kind: store.KindWebAuthn}
 }
 
+const mailbox = "mina@example.com"
+
+// email is an authenticator that codes are mailed to.
+func email() store.Authenticator {
+	return store.Authenticator{ID: "email", UserID: "u", Kind: store.KindEmail, Secret: []byte(mailbox)}
+}
+
 // invited is somebody who has chosen a password.
 func invited() flow.State {
 	s := base()
@@ -532,6 +539,16 @@ func draw(t *rapid.T) flow.State {
 	s.User.MayEnroll = rapid.Bool().Draw(t, "may enrol")
 	s.User.Email = rapid.SampledFrom([]string{"", "u@example.com"}).Draw(t, "address")
 	s.User.GraceUntil = rapid.SampledFrom([]time.Time{{}, noon.Add(-time.Second), noon.Add(time.Hour)}).Draw(t, "grace until")
+	s.User.Email = rapid.SampledFrom([]string{"", mailbox}).Draw(t, "address")
+	s.Policy.MailCodes = rapid.Bool().Draw(t, "codes by mail")
+	if rapid.IntRange(0, 3).Draw(t, "gets codes") == 0 {
+		off := !s.Policy.MailCodes || s.User.Email == "" || rapid.IntRange(0, 3).Draw(t, "other address") == 0
+		a := email()
+		if a.Disabled = off; off {
+			a.Secret = []byte("other@example.com")
+		}
+		s.Authenticators = append(s.Authenticators, a)
+	}
 	for _, kind := range []store.AuthenticatorKind{store.KindTOTP, store.KindRecovery, store.KindWebAuthn} {
 		if rapid.Bool().Draw(t, "has "+string(kind)) {
 			a := store.Authenticator{ID: string(kind), UserID: "u", Kind: kind, Disabled: rapid.IntRange(0, 3).Draw(t, "off") == 0, CodesLeft: rapid.IntRange(0, 2).Draw(t, "left")}
@@ -542,7 +559,7 @@ func draw(t *rapid.T) flow.State {
 		}
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "proofs") {
-		p := proof(rapid.SampledFrom([]store.Method{store.MethodPassword, store.MethodTOTP, store.MethodRecovery, store.MethodWebAuthn}).Draw(t, "method"), rapid.SampledFrom([]string{"i", "j"}).Draw(t, "in"))
+		p := proof(rapid.SampledFrom([]store.Method{store.MethodPassword, store.MethodTOTP, store.MethodEmail, store.MethodRecovery, store.MethodWebAuthn}).Draw(t, "method"), rapid.SampledFrom([]string{"i", "j"}).Draw(t, "in"))
 		p.UserID = rapid.SampledFrom([]string{"u", "u", "u", "v"}).Draw(t, "whose")
 		if p.Method == store.MethodWebAuthn {
 			p.UserVerified, p.Bound, p.Attested = rapid.Bool().Draw(t, "verified"), rapid.Bool().Draw(t, "bound"), rapid.Bool().Draw(t, "attested")
@@ -665,6 +682,7 @@ func worth(s flow.State) oidc.Level {
 	e.Methods, e.NotBefore = nil, s.Progress.NotBefore
 	e.Proofs = slices.DeleteFunc(slices.Clone(s.Session.Proofs), func(p store.Proof) bool {
 		foreign := p.Method != store.MethodPassword && rule.Methods != nil && !slices.Contains(rule.Methods, string(p.Method))
+		foreign = foreign || p.Method == store.MethodEmail && !s.Policy.MailCodes
 		return foreign || rule.MaxAge > 0 && s.Now.Sub(p.At) > rule.MaxAge
 	})
 	return authn.Judge(e).Level
@@ -988,7 +1006,7 @@ func do(t *rapid.T, s flow.State, step flow.StepName) flow.State {
 			s.User.GraceUntil, s.Progress.LaterBy = s.PutOffUntil(), "u"
 			return s
 		}
-		a := map[store.AuthenticatorKind]store.Authenticator{store.KindTOTP: totp(), store.KindWebAuthn: passkey()}[rapid.SampledFrom(s.FirstKinds()).Draw(t, "enrols")]
+		a := map[store.AuthenticatorKind]store.Authenticator{store.KindTOTP: totp(), store.KindWebAuthn: passkey(), store.KindEmail: email()}[rapid.SampledFrom(s.FirstKinds()).Draw(t, "enrols")]
 		p := proof(store.Method(a.Kind), "i")
 		p.Bound = a.Kind == store.KindWebAuthn
 		s.Authenticators, s.User.MayEnroll, s.Bypass = []store.Authenticator{a}, false, nil

@@ -55,7 +55,7 @@ func (e *Engine) checkPasskey(ctx context.Context, v *Visit, answer string) (*st
 		if err != nil {
 			return nil, nil, fmt.Errorf("load user by credential: %w", err)
 		}
-		list, err := e.authenticators(ctx, u.ID)
+		list, err := e.authenticators(ctx, v.Policy, u)
 		return u, list, err
 	})
 }

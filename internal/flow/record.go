@@ -84,8 +84,11 @@ func (v *Visit) NewApp(step int64) (Enrolled, error) {
 
 // enrolled is the event of it.
 func enrolled(n Enrolled) string {
-	if n.Authenticator.Kind == store.KindWebAuthn {
+	switch n.Authenticator.Kind {
+	case store.KindWebAuthn:
 		return store.EventEnrollWebAuthn
+	case store.KindEmail:
+		return store.EventEnrollEmail
 	}
 	return store.EventEnrollTOTP
 }
@@ -129,6 +132,7 @@ func (e *Engine) confirm(ctx context.Context, v *Visit, kind store.Authenticator
 	c.interaction = *v.interaction
 	c.interaction.Progress = v.Progress
 	c.interaction.Progress.Enrolling, c.interaction.Progress.Ceremony, c.interaction.Progress.CodesOf = nil, nil, v.User.ID
+	c.interaction.Progress.MailCode = v.Progress.MailCode.Void()
 	c.interaction.Progress.Codes, err = e.sealCodes(v, codes)
 	return c, err
 }

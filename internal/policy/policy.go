@@ -19,6 +19,9 @@ type Policy struct {
 	// Rules are tried in order; the first that applies decides, and none of them may
 	// go below the floor of a client or an API.
 	Rules []Rule
+	// MailCodes: codes by e-mail count as a second factor. They must not where a password
+	// can be reset by mail: whoever reads the mail would have both.
+	MailCodes bool
 	// ACR are further names of levels. The zero value knows the native ones.
 	ACR oidc.ACRNames
 }
@@ -68,7 +71,7 @@ func (p Policy) Required(c Case) oidc.Level {
 // not know do not count. It returns what the evidence is worth. epoch is the user's
 // epoch when the evidence was taken.
 func (p Policy) Allows(c Case, epoch int64, e authn.Evidence) (authn.Result, error) {
-	e.Methods = p.Rule(c).SecondMethods()
+	e.Methods, e.MailCodes = p.Rule(c).SecondMethods(), p.MailCodes
 	result := authn.Judge(e)
 	switch {
 	case c.Client.Disabled:

@@ -27,6 +27,7 @@ func rule(r policy.Rule) policy.Policy { return policy.Policy{Rules: []policy.Ru
 func TestAllows(t *testing.T) {
 	t.Parallel()
 	both := []store.Method{store.MethodPassword, store.MethodTOTP}
+	mailed := []store.Method{store.MethodPassword, store.MethodEmail}
 	for name, c := range map[string]struct {
 		policy  policy.Policy
 		client  oidc.Client
@@ -47,6 +48,10 @@ func TestAllows(t *testing.T) {
 		"an API's floor that is reached":       {policy: rule(policy.Rule{Require: policy.Off}), apis: []*oidc.Resource{{MinLevel: oidc.Level2FA}}, methods: both},
 		"a disabled user":                      {user: store.User{Disabled: true}, methods: both, want: policy.ErrDisabled},
 		"a disabled client":                    {client: oidc.Client{Disabled: true}, methods: both, want: policy.ErrClient},
+		"a mailed code":                        {policy: policy.Policy{MailCodes: true}, methods: mailed},
+		"a mailed code where they are off":     {methods: mailed, want: policy.ErrTooWeak},
+		"a mailed code for level 3":            {policy: policy.Policy{MailCodes: true, Rules: []policy.Rule{{Require: policy.PhishingResistant}}}, methods: mailed, want: policy.ErrTooWeak},
+		"a mailed code, not of the rule":       {policy: policy.Policy{MailCodes: true, Rules: []policy.Rule{{Methods: []string{"totp"}}}}, methods: mailed, want: policy.ErrTooWeak},
 		"an epoch later":                       {user: store.User{Epoch: 1}, methods: both, want: policy.ErrRevoked},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,8 +51,8 @@ type Rule struct {
 	// MaxAge is after how long a proof must be given again at a sign-in; 0: when the
 	// session ends.
 	MaxAge time.Duration `json:"max_age,omitempty"`
-	// Methods are the second factors that count: "webauthn", "totp", "recovery". Empty:
-	// all.
+	// Methods are the second factors that count: "webauthn", "totp", "email", "recovery".
+	// Empty: all.
 	Methods []string `json:"methods,omitempty"`
 	// TrustedDeviceDays is for how many days a user may trust a browser, which then
 	// stands for the second factor where no floor is above one. 0: nobody may.
@@ -69,7 +69,7 @@ const (
 )
 
 // methods that a rule may name.
-var methods = []string{string(store.MethodWebAuthn), string(store.MethodTOTP), string(store.MethodRecovery)}
+var methods = []string{string(store.MethodWebAuthn), string(store.MethodTOTP), string(store.MethodEmail), string(store.MethodRecovery)}
 
 // Check says what is wrong with rules, naming the rule.
 func Check(rules []Rule) error {
@@ -231,7 +231,19 @@ func (p Policy) Explain(c Case) (tried []Tried, applies bool) {
 }
 
 // PasswordMayBeAll reports whether under some rule a password is all that somebody
-// needs, if only for a time: it must be longer then (NIST SP 800-63B-4 §3.1.1.2).
+// needs, if only for a time: it must be longer then (NIST SP 800-63B-4 §3.1.1.2). Codes
+// by mail are nothing beside it in NIST's eyes (§3.1.3.1).
 func (p Policy) PasswordMayBeAll() bool {
-	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.level() < oidc.Level2FA || r.GraceDays > 0 })
+	return p.MailCodes || slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.level() < oidc.Level2FA || r.GraceDays > 0 })
+}
+
+// NamesMailCodes is the label of the first rule that names codes by e-mail, "" if none
+// does.
+func NamesMailCodes(rules []Rule) string {
+	for i, r := range rules {
+		if slices.Contains(r.Methods, string(store.MethodEmail)) {
+			return label(rules, i)
+		}
+	}
+	return ""
 }

@@ -154,7 +154,7 @@ func TestRulesThatCannotWorkAreRefused(t *testing.T) {
 		"": {{Clients: some, Require: policy.Off}, {Groups: []string{"a"}, GraceDays: 90}, {Require: policy.Optional}},
 		`rule 1: require is "on", and must be off, optional, required, phishing-resistant or hardware-bound`: {{Require: "on"}},
 		`rule staff is for everyone, so rule 2 after it is never reached`:                                    {{Name: "staff"}, {Clients: some}},
-		`rule 1: there is no method "sms": it is one of webauthn, totp or recovery`:                          {{Methods: []string{"totp", "sms"}}},
+		`rule 1: there is no method "sms": it is one of webauthn, totp, email or recovery`:                   {{Methods: []string{"totp", "sms"}}},
 		`rule 1: recovery codes alone are no way to sign in`:                                                 {{Methods: []string{"recovery"}}},
 		`rule 1: require phishing-resistant is never met without the method webauthn`:                        {{Require: policy.PhishingResistant, Methods: []string{"totp"}}},
 		`rule 2: an empty name of a client or a group`:                                                       {{Clients: some}, {Groups: []string{" "}}},
@@ -186,5 +186,8 @@ func TestPasswordMayBeAll(t *testing.T) {
 		if got := (policy.Policy{Rules: c.rules}).PasswordMayBeAll(); got != c.want {
 			t.Errorf("%+v: got %v", c.rules, got)
 		}
+	}
+	if !(policy.Policy{MailCodes: true}).PasswordMayBeAll() {
+		t.Error("a mailed code is taken for something beside the password")
 	}
 }

@@ -27,6 +27,7 @@ type Event struct {
 const (
 	EventLoginPassword       = "login.password"
 	EventLoginTOTP           = "login.totp"
+	EventLoginEmail          = "login.email"
 	EventLoginRecovery       = "login.recovery"
 	EventLoginWebAuthn       = "login.webauthn"
 	EventLoginPasskey        = "login.passkey" // alone
@@ -58,6 +59,7 @@ const (
 	EventEnrollConfirmed      = "enroll.email.confirmed"
 	EventEnrollConfirmFailed  = "enroll.email.failed"
 	EventEnrollTOTP           = "enroll.totp"
+	EventEnrollEmail          = "enroll.email"
 	EventEnrollWebAuthn       = "enroll.webauthn"
 	EventEnrollWebAuthnFailed = "enroll.webauthn.failed"
 	EventAuthenticatorAdded   = "authenticator.added"
@@ -139,13 +141,13 @@ const (
 // EventTypes are all types.
 func EventTypes() []string {
 	return []string{
-		EventLoginPassword, EventLoginTOTP, EventLoginRecovery, EventLoginWebAuthn, EventLoginPasskey, EventLoginWebAuthnFailed, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
+		EventLoginPassword, EventLoginTOTP, EventLoginEmail, EventLoginRecovery, EventLoginWebAuthn, EventLoginPasskey, EventLoginWebAuthnFailed, EventLoginPasswordFailed, EventLoginCodeFailed, EventLoginCodeReused, EventLoginThrottled,
 		EventLoginNewBrowser, EventLoginWrongCodes,
 		EventMailCodeAsked,
 		EventPasswordResetAsked, EventPasswordResetMailed, EventPasswordReset, EventPasswordResetDisowned,
 		EventInvitationMade, EventInvitationRedeemed, EventInvitationSkipped,
 		EventRegistrationAsked, EventRegistrationProven, EventRegistrationFailed, EventRegistered,
-		EventEnrollMailed, EventEnrollConfirmed, EventEnrollConfirmFailed, EventEnrollTOTP, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
+		EventEnrollMailed, EventEnrollConfirmed, EventEnrollConfirmFailed, EventEnrollTOTP, EventEnrollEmail, EventEnrollWebAuthn, EventEnrollWebAuthnFailed, EventAuthenticatorAdded, EventRecoveryReplaced,
 		EventAccountFactorAdded, EventAccountFactorRemoved, EventAccountFactorRenamed, EventAccountCodes, EventAccountPassword,
 		EventAccountSessionEnded, EventAccountOthersEnded, EventAccountConsentRevoked, EventAccountLocale,
 		EventDeviceTrusted, EventDeviceEnded, EventDeviceReused,

@@ -43,7 +43,7 @@ func NoticeOf(eventType string) MailKind {
 		return MailNewBrowser
 	case EventLoginWrongCodes:
 		return MailWrongCodes
-	case EventEnrollTOTP, EventEnrollWebAuthn, EventAuthenticatorAdded, EventAccountFactorAdded:
+	case EventEnrollTOTP, EventEnrollEmail, EventEnrollWebAuthn, EventAuthenticatorAdded, EventAccountFactorAdded:
 		return MailFactorAdded
 	case EventAccountFactorRemoved:
 		return MailFactorRemoved

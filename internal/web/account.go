@@ -92,8 +92,8 @@ func (s *server) leaveAccount(w http.ResponseWriter, r *http.Request, v *flow.Vi
 // managePage is the account with its forms, or the page that adds a factor.
 func (s *server) managePage(r *http.Request, v *flow.Visit, f page.Frame) (page.Page, error) {
 	f.Cancellable = false
-	action := r.PathValue("action")
-	if v.MayAdd() && (r.URL.Query().Has("add") || action == "register" || action == "enroll") {
+	adds := r.URL.Query().Has("add") || slices.Contains([]string{"register", "enroll", "mail_new", "mailbox"}, r.PathValue("action"))
+	if v.MayAdd() && adds {
 		p, err := s.enrollPage(r, v, f)
 		p.Version = v.Version() // making the secret was a change
 		return p, err
@@ -105,7 +105,7 @@ func (s *server) accountPage(r *http.Request, v *flow.Visit, f page.Frame) (page
 	u := v.User
 	p := page.Account{
 		Frame: f, Changing: v.Interaction != "", Name: u.Name, Email: u.Email, HasPassword: u.PasswordHash != "", Least: v.ShortestPassword(),
-		MayAdd: v.MayAdd(), MustConfirm: v.MustConfirm(), Keys: offered(v, store.KindWebAuthn), Apps: offered(v, store.KindTOTP), Locale: u.Locale, Locales: s.Pages.Languages(), Scheme: s.scheme(r),
+		MayAdd: v.MayAdd(), MustConfirm: v.MustConfirm(), Keys: offered(v, store.KindWebAuthn), Apps: offered(v, store.KindTOTP), Mail: offered(v, store.KindEmail), Locale: u.Locale, Locales: s.Pages.Languages(), Scheme: s.scheme(r),
 	}
 	p.FirstDone, p.SecondDone = true, v.Step.Evidence.Level >= oidc.Level2FA
 	for _, a := range v.Authenticators {

@@ -116,9 +116,13 @@ var actions = map[string]action{
 	"totp":      {flow.SecondFactor, (*server).recordTOTP},
 	"webauthn":  {flow.SecondFactor, (*server).recordAssertion},
 	"recovery":  {flow.SecondFactor, (*server).recordRecovery},
+	"mail":      {flow.SecondFactor, (*server).recordCodeRequest},
+	"email":     {flow.SecondFactor, (*server).recordEmail},
 	"bypass":    {flow.SecondFactor, (*server).recordBypass},
 	"register":  {flow.Enroll, (*server).recordRegistration},
 	"enroll":    {flow.Enroll, (*server).recordEnrollment},
+	"mail_new":  {flow.Enroll, (*server).recordCodeRequest},
+	"mailbox":   {flow.Enroll, (*server).recordNewEmail},
 	"later":     {flow.Enroll, (*server).recordLater},
 	"confirm":   {flow.ConfirmEmail, (*server).recordConfirm},
 	"not_now":   {flow.ConfirmEmail, (*server).recordLater},
@@ -195,7 +199,7 @@ func (s *server) advance(w http.ResponseWriter, r *http.Request, v *flow.Visit, 
 		if v.Step.Name != n.step {
 			n.next = v.Step.Name
 		}
-		return redirect(w, s.base+"/interaction/"+v.Interaction)
+		return redirect(w, s.samePage(r, v))
 	}
 	s.setCookie(w, sessionCookie, string(cookie), 0)
 	session, err := s.Flow.Session(r.Context(), string(cookie))

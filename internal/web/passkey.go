@@ -22,7 +22,7 @@ const (
 func (s *server) loginPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Login, error) {
 	options, err := s.Flow.SignInOptions(r.Context(), v)
 	p := page.Login{Frame: f, Username: loginHint(r, v), Options: string(options)}
-	if s.SendsMail {
+	if s.ResetsByMail {
 		p.ForgotURL = s.base + forgotPath
 	}
 	p.RegisterURL = s.registerURL(v)

@@ -27,9 +27,9 @@ const (
 	stepReset  = flow.StepName("reset")
 )
 
-// passwordResetRoutes are there where mail is sent.
+// passwordResetRoutes are there where a new password comes by mail.
 func (s *server) passwordResetRoutes() []route {
-	if !s.SendsMail {
+	if !s.ResetsByMail {
 		return nil
 	}
 	return []route{

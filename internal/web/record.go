@@ -27,6 +27,15 @@ func (s *server) answerRefused(w http.ResponseWriter, r *http.Request, v *flow.V
 	case errors.As(err, &weak):
 		n.because(weak.Code)
 		return s.render(w, r, v, http.StatusUnprocessableEntity, weak.Code, map[string]any{"Limit": weak.Limit})
+	case errors.Is(err, flow.ErrNoCode):
+		n.because("no_mail_code")
+		return s.render(w, r, v, http.StatusUnprocessableEntity, "error.mail_code_void", nil)
+	case errors.Is(err, flow.ErrMailedNow):
+		n.because("mailed_now")
+		return s.render(w, r, v, http.StatusTooManyRequests, "error.mail_code_wait", nil)
+	case errors.Is(err, flow.ErrManyMails):
+		n.because("many_mails")
+		return s.render(w, r, v, http.StatusTooManyRequests, "error.mail_code_many", nil)
 	case errors.Is(err, flow.ErrLastFactor):
 		n.because("last_factor")
 		return s.render(w, r, v, http.StatusConflict, "error.last_factor", nil)

@@ -42,8 +42,8 @@ type Config struct {
 		store.Audit
 	}
 	Pages *page.Renderer
-	// SendsMail: a new password can be asked for.
-	SendsMail bool
+	// ResetsByMail: a new password can be asked for.
+	ResetsByMail bool
 	// CSRFKey and KnownKey key the MACs of form tokens and of known-browser cookies.
 	CSRFKey, KnownKey []byte
 	Limits            Limits

@@ -161,6 +161,9 @@ func (s *server) secondFactorPage(r *http.Request, v *flow.Visit, f page.Frame) 
 	}
 	p.Method = chosen(r, kinds)
 	p.Others = without(kinds, p.Method)
+	if p.Method == emailMethod {
+		p.Mailbox = s.mailboxPart(v)
+	}
 	if p.Method != string(store.KindWebAuthn) {
 		return p, nil
 	}
@@ -178,6 +181,8 @@ func chosen(r *http.Request, methods []string) string {
 		answered = string(store.KindTOTP)
 	case "register":
 		answered = string(store.KindWebAuthn)
+	case "mail", "mail_new", "mailbox":
+		answered = emailMethod
 	}
 	for _, method := range []string{answered, r.URL.Query().Get("method"), r.URL.Query().Get("add")} {
 		if slices.Contains(methods, method) {
@@ -204,11 +209,13 @@ func (s *server) enrollPage(r *http.Request, v *flow.Visit, f page.Frame) (page.
 		p.Until, p.LastDay = s.putOffUntil(v)
 	}
 	p.Skippable = v.MaySkip()
-	if others := without(methods, p.Method); len(others) > 0 {
-		p.Other = others[0]
-	}
-	if p.Method == app {
+	p.Others = without(methods, p.Method)
+	switch p.Method {
+	case app:
 		return s.enrollAppPage(r, v, p)
+	case emailMethod:
+		p.Mailbox = s.mailboxPart(v)
+		return p, nil
 	}
 	options, err := s.Flow.CreationOptions(r.Context(), v)
 	p.Options, p.AsksMake = string(options), s.Flow.WebAuthn.Attests()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -54,13 +55,15 @@ func (s *Store) AddAuthenticator(ctx context.Context, c store.Change, a store.Ad
 
 // RemoveAuthenticator implements store.Accounts.
 func (s *Store) RemoveAuthenticator(ctx context.Context, c store.Change, id string, leave ...store.AuthenticatorKind) error {
-	if len(leave) == 0 || len(leave) > 2 {
-		return errors.New("sqlstore: to be left are one kind or two")
+	if len(leave) == 0 || len(leave) > 3 {
+		return errors.New("sqlstore: to be left are one kind, two or three")
 	}
+	last := leave[len(leave)-1]
+	kinds := append(slices.Clone(leave), last, last)
 	return s.ending(ctx, c, mustOr(ownAuthenticator(c.UserID, id),
 		`DELETE FROM authenticators WHERE id = $1 AND user_id = $2 AND kind <> $3
-			AND EXISTS (SELECT 1 FROM authenticators o WHERE o.user_id = $2 AND o.id <> $1 AND o.disabled = 0 AND o.kind IN ($4, $5))`,
-		id, c.UserID, string(store.KindRecovery), string(leave[0]), string(leave[len(leave)-1])))
+			AND EXISTS (SELECT 1 FROM authenticators o WHERE o.user_id = $2 AND o.id <> $1 AND o.disabled = 0 AND o.kind IN ($4, $5, $6))`,
+		id, c.UserID, string(store.KindRecovery), string(kinds[0]), string(kinds[1]), string(kinds[2])))
 }
 
 // ownAuthenticator is why one was not removed: ErrUsed if it is there.

@@ -34,8 +34,8 @@ var (
 	}
 	// Happenings are the events that a user's history has words for.
 	Happenings = []string{
-		"login.password", "login.totp", "login.recovery", "login.webauthn", "login.password.failed", "login.code.failed",
-		"login.code.reused", "login.webauthn.failed", "login.throttled", "invitation.redeemed", "invitation.skipped", "registration.done", "enroll.email.mailed", "enroll.email.confirmed", "enroll.email.failed", "enroll.totp", "enroll.webauthn",
+		"login.password", "login.totp", "login.email", "login.recovery", "login.webauthn", "login.password.failed", "login.code.failed",
+		"login.code.reused", "login.webauthn.failed", "login.throttled", "invitation.redeemed", "invitation.skipped", "registration.done", "enroll.email.mailed", "enroll.email.confirmed", "enroll.email.failed", "enroll.totp", "enroll.webauthn", "enroll.email", "mail_code.asked",
 		"authenticator.added", "recovery.replaced", "device.trusted", "device.ended", "device.reused", "consent.given",
 		"account.factor.added", "account.factor.removed", "account.factor.renamed", "account.codes", "account.password",
 		"account.session.ended", "account.others.ended", "account.consent.revoked", "account.locale",

@@ -142,7 +142,8 @@ func (r Reset) CodeError() bool { return strings.HasPrefix(r.Error, "error.code"
 // SecondFactor asks for one of the user's factors: a passkey or security key
 // ("webauthn", posted to Action+"/webauthn" as answer), a code of the authenticator
 // app ("totp", to Action+"/totp"), a recovery code ("recovery", to
-// Action+"/recovery") or an operator's code to set up another factor ("bypass", to
+// Action+"/recovery"), a mailed code ("email", to Action+"/email", and asked for at
+// Action+"/mail") or an operator's code to set up another factor ("bypass", to
 // Action+"/bypass").
 type SecondFactor struct {
 	Frame
@@ -151,19 +152,28 @@ type SecondFactor struct {
 	Options      string   // JSON for the script, with "webauthn"
 	Auto         bool     // the browser asks for the passkey by itself
 	RecoveryLeft int      // unused recovery codes
+	Mailbox      Mailbox  // with "email"
+}
+
+// Mailbox is where mailed codes go.
+type Mailbox struct {
+	Address string // masked
+	Sent    bool   // a code that is good was asked for
 }
 
 // Enroll adds a first factor: a passkey or security key ("webauthn", posted to
-// Action+"/register" as answer) or an authenticator app ("totp", whose code is
-// posted to Action+"/enroll").
+// Action+"/register" as answer), an authenticator app ("totp", whose code is posted to
+// Action+"/enroll") or codes by mail ("email", one of which is asked for at
+// Action+"/mail_new" and posted to Action+"/mailbox").
 type Enroll struct {
 	Frame
 	Method  string
-	Other   string        // another method, which is linked to; "" for none
+	Others  []string      // further methods, which are linked to
 	Options string        // JSON for the script, with "webauthn"
 	QR      template.HTML // an SVG element of our own
 	Key     string        // grouped base32
 	Issuer  string        // what the app shows
+	Mailbox Mailbox       // with "email"
 	Reset   bool          // the account had an app before
 	Until   string        // the last day until which it can be put off, posted to Action+"/later"; "" if it cannot
 	LastDay bool          // it is today
@@ -250,6 +260,7 @@ type Account struct {
 	MayAdd       bool
 	MustConfirm  bool // before a first one can be added: a code, by a post to Action+"/mail_code"
 	Keys, Apps   bool // which can be added
+	Mail         bool
 	HasPassword  bool
 	Least        int // characters of a new password
 	Sessions     []Session

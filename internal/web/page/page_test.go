@@ -43,7 +43,7 @@ func samples() map[string]Page {
 	qr := template.HTML(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="#fff"/><path fill="#000" d="M1 1h3v3h-3zM5 1h3v3h-3zM1 5h3v3h-3zM6 6h1v1h-1z"/></svg>`)
 	const options = `{"challenge":"Y2hhbGxlbmdl","rpId":"id.example.com","allowCredentials":[{"type":"public-key","id":"a2V5"}]}`
 	m := map[string]Page{
-		"enroll_later":         Enroll{Frame: at("enroll", true, false), Method: "webauthn", Other: "totp", Options: options, Until: "2026-12-24"},
+		"enroll_later":         Enroll{Frame: at("enroll", true, false), Method: "webauthn", Others: []string{"totp"}, Options: options, Until: "2026-12-24"},
 		"enroll_last_day":      Enroll{Frame: at("enroll", true, false), Method: "webauthn", Options: options, Until: "2026-12-24", LastDay: true},
 		"login":                Login{Frame: frame},
 		"login_error":          Login{Frame: failed(frame, "error.credentials", nil), Username: "alice", ForgotURL: "/forgot"},
@@ -56,7 +56,7 @@ func samples() map[string]Page {
 		"recovery":             SecondFactor{Frame: at("second_factor", true, false), Method: "recovery", Others: []string{"totp"}, RecoveryLeft: 9},
 		"webauthn":             SecondFactor{Frame: at("second_factor", true, false), Method: "webauthn", Others: []string{"totp", "recovery"}, Options: options, Auto: true},
 		"webauthn_error":       SecondFactor{Frame: failed(at("second_factor", true, false), "error.webauthn_unknown", nil), Method: "webauthn", Others: []string{"totp"}, Options: options},
-		"enroll_webauthn":      Enroll{Frame: at("enroll", true, false), Method: "webauthn", Other: "totp", Options: options},
+		"enroll_webauthn":      Enroll{Frame: at("enroll", true, false), Method: "webauthn", Others: []string{"totp"}, Options: options},
 		"enroll_make":          Enroll{Frame: failed(at("enroll", true, false), "error.webauthn_make", nil), Method: "webauthn", AsksMake: true, Options: options},
 		"enroll":               Enroll{Frame: at("enroll", true, false), QR: qr, Key: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
 		"enroll_again":         Enroll{Frame: failed(at("enroll", true, false), "error.code", nil), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com", Reset: true},
@@ -68,14 +68,14 @@ func samples() map[string]Page {
 		"invitation_error":     Invitation{Frame: failed(invited("invitation", false), "password.short", map[string]any{"Limit": 8}), Server: "id.example.com", Least: 8},
 		"invitation_again":     Invitation{Frame: invited("invitation", false), Server: "id.example.com", KeepPassword: true},
 		"enroll_invited":       Enroll{Frame: invited("enroll", true), QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com"},
-		"enroll_skippable":     Enroll{Frame: invited("enroll", true), Method: "webauthn", Other: "totp", Options: options, Skippable: true},
+		"enroll_skippable":     Enroll{Frame: invited("enroll", true), Method: "webauthn", Others: []string{"totp"}, Options: options, Skippable: true},
 		"register":             Register{Frame: Frame{Action: "/register", CSRF: "token", Step: "register"}, From: "01k5n0q8v7", BackURL: "/interaction/01k5n0q8v7"},
 		"register_error":       Register{Frame: failed(Frame{Action: "/register", CSRF: "token", Step: "register"}, "error.email", nil), Email: "alice"},
 		"login_register":       Login{Frame: frame, ForgotURL: "/forgot", RegisterURL: "/register?from=01k5n0q8v7"},
 		"confirm_email":        ConfirmEmail{Frame: at("confirm_email", true, false), Email: "a•••@example.com"},
 		"confirm_email_later":  ConfirmEmail{Frame: at("confirm_email", true, false), Email: "a•••@example.com", Until: "2026-12-24"},
 		"confirm_email_none":   ConfirmEmail{Frame: at("confirm_email", true, false), Until: "2026-12-24"},
-		"confirm_email_new":    ConfirmEmail{Frame: failed(invited("confirm_email", false), "error.mail_code", nil), Email: "alice@example.com", Sent: true, OtherURL: "/register"},
+		"confirm_email_new":    ConfirmEmail{Frame: failed(invited("confirm_email", false), "error.mail_code_void", nil), Email: "alice@example.com", Sent: true, OtherURL: "/register"},
 		"profile":              Profile{Frame: invited("profile", false), Server: "id.example.com", Email: "alice@example.com", Username: "alice@example.com", Least: 8},
 		"profile_error":        Profile{Frame: failed(invited("profile", false), "error.login_taken", nil), Server: "id.example.com", Email: "alice@example.com", Name: "Alice Adams", Username: "alice", Least: 8},
 		"second_factor_bypass": SecondFactor{Frame: at("second_factor", true, false), Method: "bypass", Others: []string{"totp", "recovery"}},
@@ -98,8 +98,17 @@ func samples() map[string]Page {
 	m["account"], m["account_changing"] = accounts()
 	adding := at("manage", true, true)
 	adding.Client, adding.Cancellable = "", false
-	m["enroll_adding"] = Enroll{Frame: adding, Method: "webauthn", Other: "totp", Options: options, Adding: true}
-	m["enroll_adding_app"] = Enroll{Frame: adding, QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com", Other: "webauthn", Adding: true}
+	m["enroll_adding"] = Enroll{Frame: adding, Method: "webauthn", Others: []string{"totp"}, Options: options, Adding: true}
+	m["enroll_adding_app"] = Enroll{Frame: adding, QR: qr, Key: "JBSW Y3DP EHPK 3PXP", Issuer: "id.example.com", Others: []string{"webauthn"}, Adding: true}
+	mailbox := Mailbox{Address: "m•••@example.com"}
+	sent := Mailbox{Address: "m•••@example.com", Sent: true}
+	m["email"] = SecondFactor{Frame: at("second_factor", true, false), Method: "email", Others: []string{"recovery"}, Mailbox: mailbox}
+	m["email_sent"] = SecondFactor{Frame: at("second_factor", true, false), Method: "email", Others: []string{"totp", "recovery"}, Mailbox: sent}
+	m["email_error"] = SecondFactor{Frame: failed(at("second_factor", true, false), "error.code", nil), Method: "email", Mailbox: sent}
+	m["email_void"] = SecondFactor{Frame: failed(at("second_factor", true, false), "error.mail_code_void", nil), Method: "email", Mailbox: mailbox}
+	m["enroll_email"] = Enroll{Frame: at("enroll", true, false), Method: "email", Others: []string{"webauthn", "totp"}, Mailbox: mailbox}
+	m["enroll_email_sent"] = Enroll{Frame: at("enroll", true, false), Method: "email", Others: []string{"webauthn", "totp"}, Mailbox: sent}
+	m["enroll_adding_email"] = Enroll{Frame: adding, Method: "email", Others: []string{"webauthn"}, Mailbox: sent, Adding: true}
 	for _, code := range messageCodes {
 		m["message_"+code] = message(code)
 	}
@@ -123,7 +132,7 @@ func accounts() (little, much Account) {
 	f := at("manage", true, true)
 	f.Client, f.Cancellable = "", false
 	much = Account{
-		Frame: f, Changing: true, Name: "Alice Adams", Email: "alice@example.com", CodesLeft: 2, FewCodes: true, MayAdd: true, Keys: true, Apps: true, HasPassword: true, Least: 8,
+		Frame: f, Changing: true, Name: "Alice Adams", Email: "alice@example.com", CodesLeft: 2, FewCodes: true, MayAdd: true, Keys: true, Mail: true, HasPassword: true, Least: 8,
 		Factors: []Factor{
 			{ID: "01a", Kind: "webauthn", Name: "Laptop", Added: "2026-11-02", LastUsed: "2026-11-27", Removable: true},
 			{ID: "01b", Kind: "totp", Added: "2026-10-01", Removable: true, Off: true},
@@ -139,7 +148,7 @@ func accounts() (little, much Account) {
 	}
 	f.Action, f.Step = "", "account"
 	little = Account{
-		Frame: f, HasPassword: true, CodesLeft: 10, Factors: []Factor{{ID: "01b", Kind: "totp", Added: "2026-10-01"}},
+		Frame: f, HasPassword: true, CodesLeft: 10, Factors: []Factor{{ID: "01b", Kind: "email", Added: "2026-10-01"}},
 		Sessions: much.Sessions[:1], Locales: much.Locales, Scheme: "dark",
 	}
 	return little, much
@@ -242,6 +251,8 @@ func TestNames(t *testing.T) {
 		"invitation":      {`name="username" value="alice@example.com" autocomplete="username" readonly`, `name="password" type="password" autocomplete="new-password"`, `name="again"`, "At least 8 characters", "<strong dir=\"auto\">id.example.com</strong>"},
 		"login_again":     {`action="/interaction/01k5/switch"`, `<button id="switch"`, `value="alice@example.com"`},
 		"totp":            {`action="/interaction/01k5/totp"`, `name="code"`, `autocomplete="one-time-code"`, `inputmode="numeric"`, `<button id="verify"`, `href="/interaction/01k5?method=recovery"`, " data-submit", "First door: open. Second door: closed."},
+		"email":           {`action="/interaction/01k5/mail?method=email"`, `<button id="send" class="primary"`, "m•••@example.com", `href="/interaction/01k5?method=recovery"`},
+		"email_sent":      {`action="/interaction/01k5/email"`, `name="code"`, `autocomplete="one-time-code"`, `inputmode="numeric"`, `data-digits="8"`, `<button id="verify"`, `<button id="send" class="quiet"`},
 		"recovery":        {`action="/interaction/01k5/recovery"`, `name="code"`, `<button id="verify"`, `href="/interaction/01k5?method=totp"`},
 		"webauthn":        {`action="/interaction/01k5/webauthn" data-auto data-webauthn="{&#34;challenge`, `name="answer"`, `<button id="verify"`, `href="/interaction/01k5?method=totp"`, `href="/interaction/01k5?method=recovery"`, "<noscript>", "webauthn-"},
 		"webauthn_error":  {`action="/interaction/01k5/webauthn" data-webauthn=`, `id="error" role="alert"`},
@@ -269,7 +280,7 @@ func TestNames(t *testing.T) {
 func TestErrorIsTiedToItsField(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
-	for page, field := range map[string]string{"login_error": "password", "totp_error": "code", "enroll_again": "code", "save_codes_error": "saved"} {
+	for page, field := range map[string]string{"login_error": "password", "totp_error": "code", "email_error": "code", "enroll_again": "code", "save_codes_error": "saved"} {
 		html := render(t, r, "en", samples()[page])
 		input := regexp.MustCompile(`<input[^>]* id="` + field + `"[^>]*>|<input id="` + field + `"[^>]*>`).FindString(html)
 		for _, want := range []string{`aria-invalid="true"`, "error\""} {
@@ -356,7 +367,7 @@ func TestHostileValues(t *testing.T) {
 		Login{Frame: f, Options: evil, Passkey: true},
 		SecondFactor{Frame: f, Method: evil, Others: []string{evil, evil}},
 		SecondFactor{Frame: f, Method: "webauthn", Others: []string{evil}, Options: evil},
-		Enroll{Frame: f, Method: "webauthn", Other: evil, Options: evil},
+		Enroll{Frame: f, Method: "webauthn", Others: []string{evil}, Options: evil},
 		Enroll{Frame: f, Key: evil, Issuer: evil},
 		SaveCodes{f, []string{evil}},
 		Consent{Frame: f, Scopes: []string{evil}, APIs: []API{{evil, []string{evil}}}, RedirectHost: evil},
