@@ -1,15 +1,12 @@
 package e2e
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 )
 
 // emailCodes lets people have codes by mail.
 var emailCodes = []string{"SALLYPORT_EMAIL_CODES=true", "SALLYPORT_PASSWORD_RESET_BY_MAIL=false"}
-
-var mailedCode = regexp.MustCompile(`\b\d{4} \d{4}\b`)
 
 // code waits for a mail with one, and returns its digits.
 func (m *mailbox) code() string {
