@@ -424,3 +424,18 @@ func TestRegistrationIsTurnedOff(t *testing.T) {
 		}
 	}
 }
+
+// TestRegistrationOffersNoMailedCodes: as a factor they are for accounts that are there.
+func TestRegistrationOffersNoMailedCodes(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, func(c *sallyport.Config) { c.EmailCodes, c.NoPasswordByMail = true, true })
+	b := r.browser()
+	v := b.register(b.authorize("web").mustStep("login", 200), "sora@example.com").mustStep("confirm_email", 200)
+	v = b.answer(v, "confirm", "code", r.mailedCode("sora@example.com")).mustStep("profile", 200)
+	v = b.answer(v, "profile", "name", "Sora", "username", "sora@example.com", "password", soras, "again", soras).mustStep("enroll", 200)
+	for _, page := range []*view{v, b.get(v.page() + "?method=email")} {
+		if page.mustStep("enroll", 200); strings.Contains(page.body, "method=email") || strings.Contains(page.body, "/mail_code") {
+			t.Errorf("codes by mail are offered:\n%s", page.body)
+		}
+	}
+}
