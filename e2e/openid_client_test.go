@@ -121,6 +121,7 @@ func TestOpenIDClient(t *testing.T) {
 		{"nonce", []string{"--dpop", "--dpop-nonce"}, map[string]any{"dpop": true}, "dpop", false},
 		{"par", []string{"--require-par"}, map[string]any{"par": true}, "bearer", false},
 		{"key", []string{"--jwks", jwks, "--auth-alg", "ES256", "--require-par", "--dpop", "--dpop-nonce"}, map[string]any{"private": keys.Private, "par": true, "dpop": true}, "dpop", false},
+		{"fapi2", []string{"--preset", "fapi2", "--jwks", jwks, "--auth-alg", "ES256"}, map[string]any{"private": keys.Private, "par": true, "dpop": true}, "dpop", false},
 		{"jar", []string{"--jwks", jwks, "--auth-alg", "ES256", "--require-signed-request"}, map[string]any{"private": keys.Private, "jar": true}, "bearer", false},
 	} {
 		redirect := fmt.Sprintf("http://localhost:%d/callback", freePort(t))

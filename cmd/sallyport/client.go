@@ -31,7 +31,7 @@ type clientAddCmd struct {
 	configFlag
 	outputFlag
 	ID                    string        `arg:"" help:"The client_id: letters, digits, - and _."`
-	Preset                string        `default:"web" enum:"web,spa,native,device,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), spa (script in a browser), native (phone or desktop), device (a television or a terminal, without a browser: its user types a code elsewhere), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
+	Preset                string        `default:"web" enum:"web,fapi2,spa,native,device,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), fapi2 (one that signs with a key, sends its requests ahead and binds its tokens: needs --jwks and --auth-alg), spa (script in a browser), native (phone or desktop), device (a television or a terminal, without a browser: its user types a code elsewhere), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
 	Name                  string        `help:"What people see; the id if empty."`
 	RedirectURI           []string      `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines and devices. May be repeated."`
 	PostLogoutRedirectURI []string      `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
@@ -133,6 +133,11 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	switch c.Preset {
 	case "web":
 		made = admin.Web(c.ID, name, c.RedirectURI...)
+	case "fapi2":
+		if c.JWKS == "" || c.AuthAlg == "" {
+			return nil, errors.New("the preset fapi2 signs who it is: --jwks and --auth-alg are missing")
+		}
+		made = admin.FAPI2(c.ID, name, c.AuthAlg, c.RedirectURI...)
 	case "spa":
 		made = admin.SPA(c.ID, name, c.RedirectURI...)
 	case "native":
@@ -151,7 +156,8 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	if c.Device && c.Preset != "device" {
 		made.GrantTypes = append(made.GrantTypes, oidc.GrantDeviceCode)
 	}
-	made.DPoPBound, made.RequireDPoPNonce, made.RequirePushed, made.RequireSigned = c.DPoP, c.DPoPNonce, c.RequirePAR, c.RequireSignedRequest
+	made.DPoPBound, made.RequirePushed = made.DPoPBound || c.DPoP, made.RequirePushed || c.RequirePAR
+	made.RequireDPoPNonce, made.RequireSigned = c.DPoPNonce, c.RequireSignedRequest
 	made.PostLogoutRedirectURIs = c.PostLogoutRedirectURI
 	if c.MinLevel != 0 {
 		made.MinLevel = oidc.Level(c.MinLevel)

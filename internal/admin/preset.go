@@ -59,6 +59,17 @@ func Native(id, name string, redirectURIs ...string) *oidc.Client {
 	return c
 }
 
+// FAPI2 is an application for which a stolen request, code or token must be worth nothing
+// (FAPI 2.0 Security Profile §5.3.2): it signs who it is with alg, sends its requests
+// ahead, and binds its tokens to a key.
+func FAPI2(id, name, alg string, redirectURIs ...string) *oidc.Client {
+	c := Web(id, name, redirectURIs...)
+	c.Preset, c.AuthMethod, c.AssertionAlg = "fapi2", oidc.AuthPrivateKeyJWT, alg
+	c.DPoPBound, c.RequirePushed, c.IDTokenAlg = true, true, "ES256"
+	c.ResponseModes = []string{oidc.ResponseModeQuery}
+	return c
+}
+
 // Device is a program where there is no browser: on a television, or a terminal. Its
 // user allows it on another device, where nobody but the user knows whose request
 // that is: so it asks each time.

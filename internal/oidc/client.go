@@ -340,12 +340,37 @@ func (c *Client) validateLifetimes() error {
 	return nil
 }
 
-// validatePreset: what the tutorial's client gives up, it pays for. It takes any
-// access token for a second factor, so it never gets one for less.
+// validatePreset: two of them are promises.
 func (c *Client) validatePreset() error {
-	if c.Preset != "tutorial" {
-		return nil
+	switch c.Preset {
+	case "tutorial":
+		return c.validateTutorial()
+	case "fapi2":
+		return c.validateFAPI2()
 	}
+	return nil
+}
+
+// validateFAPI2: what the profile wants of a client (FAPI 2.0 Security Profile §5.3.2.1,
+// §5.3.2.2, §5.4.1).
+func (c *Client) validateFAPI2() error {
+	fits := []string{"ES256", "EdDSA", "PS256"}
+	switch {
+	case c.AuthMethod != AuthPrivateKeyJWT || c.InsecureTokenEndpointAudience:
+		return errors.New("a client of FAPI 2.0 signs who it is, for the issuer alone")
+	case !slices.Contains(fits, c.AssertionAlg) || !slices.Contains(fits, c.IDTokenAlg):
+		return errors.New("a client of FAPI 2.0 signs with ES256, EdDSA or PS256, and so does the server for it")
+	case !c.DPoPBound || !c.RequirePushed || c.InsecureOptionalPKCE:
+		return errors.New("a client of FAPI 2.0 binds its tokens, sends its requests ahead and uses PKCE")
+	case slices.Contains(c.GrantTypes, GrantDeviceCode) || slices.Contains(c.ResponseModes, ResponseModeFormPost):
+		return errors.New("a client of FAPI 2.0 has a browser, and the response mode query")
+	}
+	return nil
+}
+
+// validateTutorial: what the tutorial's client gives up, it pays for. It takes any
+// access token for a second factor, so it never gets one for less.
+func (c *Client) validateTutorial() error {
 	switch {
 	case c.MinLevel < Level2FA:
 		return errors.New("the tutorial's client needs level 2: it cannot see acr")

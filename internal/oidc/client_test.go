@@ -77,6 +77,39 @@ func TestValidateClient(t *testing.T) {
 	}
 }
 
+// fapi2-security-profile-final: a client of the profile cannot be loosened either.
+func TestFAPI2ClientIsPinned(t *testing.T) {
+	t.Parallel()
+	const jwks = `{"keys":[{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}]}`
+	funds := func() *oidc.Client {
+		c := shop()
+		c.Preset, c.AuthMethod, c.SecretHashes, c.JWKS, c.AssertionAlg = "fapi2", oidc.AuthPrivateKeyJWT, nil, []byte(jwks), "ES256"
+		c.DPoPBound, c.RequirePushed, c.IDTokenAlg, c.ResponseModes = true, true, "ES256", []string{oidc.ResponseModeQuery}
+		return c
+	}
+	if err := funds().Validate(); err != nil {
+		t.Errorf("got %v, want none", err)
+	}
+	for name, loosen := range map[string]func(*oidc.Client){
+		"a secret": func(c *oidc.Client) {
+			c.AuthMethod, c.SecretHashes, c.JWKS = oidc.AuthBasic, [][]byte{make([]byte, 32)}, nil
+		},
+		"another audience":           func(c *oidc.Client) { c.InsecureTokenEndpointAudience = true },
+		"any algorithm":              func(c *oidc.Client) { c.AssertionAlg = "" },
+		"an ID token in RS256":       func(c *oidc.Client) { c.IDTokenAlg = "" },
+		"tokens of anybody":          func(c *oidc.Client) { c.DPoPBound = false },
+		"requests through a browser": func(c *oidc.Client) { c.RequirePushed = false },
+		"no PKCE":                    func(c *oidc.Client) { c.InsecureOptionalPKCE = true },
+		"devices":                    func(c *oidc.Client) { c.GrantTypes = append(c.GrantTypes, oidc.GrantDeviceCode) },
+		"form_post":                  func(c *oidc.Client) { c.ResponseModes = append(c.ResponseModes, oidc.ResponseModeFormPost) },
+	} {
+		c := funds()
+		if loosen(c); c.Validate() == nil {
+			t.Errorf("%s: got none, want an error", name)
+		}
+	}
+}
+
 // The tutorial's page takes any token for a second factor. So its preset cannot
 // be loosened.
 func TestTutorialClientIsPinned(t *testing.T) {
