@@ -157,7 +157,7 @@ func EventTypes() []string {
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserProfile, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
-		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientKeysChanged, EventClientAllowed, EventClientDenied, EventClientAuthFailed,
+		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientKeysChanged, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,
 		EventPolicyChanged, EventDatabaseRestored,
