@@ -20,19 +20,19 @@ type openidClient struct {
 }
 
 // openIDClient starts the program with something to do. E2E_NODE, which ./test sets, is a
-// Node.js whose openid-client/ is installed.
+// Node.js beside an installed node/.
 func openIDClient(t *testing.T, todo map[string]any) *openidClient {
 	t.Helper()
 	node := os.Getenv("E2E_NODE")
 	if node == "" {
-		leaveOut(t, "E2E_NODE names no Node.js beside an installed openid-client; ./test makes one")
+		leaveOut(t, "E2E_NODE names no Node.js beside an installed node/; ./test makes one")
 	}
 	text, err := json.Marshal(todo)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &openidClient{t: t, log: &lockedBuffer{}}
-	cmd := exec.Command(node, "openid-client/relying-party.mjs", string(text))
+	cmd := exec.Command(node, "node/openid-client.mjs", string(text))
 	cmd.Stderr = c.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
