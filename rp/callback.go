@@ -16,8 +16,8 @@ import (
 // Errors: *StateError if the answer belongs to no login of this browser, of which
 // nothing is believed then, not even an error; *ResponseError if the server
 // refused; *CheckError if something does not hold; *UnmetError if the login
-// proved less than Config.Require; *UnavailableError if the server does not
-// answer. Reason has a sentence for each. The identity is nil then.
+// proved less than was required; ErrOtherUser if another user signed in than who
+// was to step up; *UnavailableError if the server does not answer. Reason has a sentence for each. The identity is nil then.
 //
 // The answer must come as a GET request (response_mode query).
 func (c *Client) Callback(w http.ResponseWriter, r *http.Request) (*Identity, error) {
@@ -83,8 +83,13 @@ func (c *Client) identify(ctx context.Context, m metadata, login pending, code s
 	if err != nil {
 		return nil, err
 	}
-	if err := c.config.Require.checkMet(id, login.started, c.config.Leeway); err != nil {
-		return nil, err
+	if login.subject != "" && login.subject != digest(id.Subject) {
+		return nil, ErrOtherUser
+	}
+	for _, require := range []Requirement{c.config.Require, login.require} {
+		if err := require.checkMet(id, login.started, c.config.Leeway); err != nil {
+			return nil, err
+		}
 	}
 	id.Token, id.IDToken, id.ReturnTo = tokens.oauth2, tokens.idToken, login.returnTo
 	if !c.config.UserInfo {

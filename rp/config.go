@@ -41,8 +41,8 @@ type Config struct {
 	// RedirectURL is the absolute URL of the route that calls Callback, exactly as
 	// registered. With https, cookies get the prefix __Host- and Secure.
 	RedirectURL string
-	// CookieKey seals the cookies of pending logins: at least 32 random bytes, the
-	// same on all nodes. Changing it ends the pending logins and nothing else.
+	// CookieKey seals the cookies of pending logins and of Sessions: at least 32
+	// random bytes, the same on all nodes. Changing it ends those and nothing else.
 	CookieKey []byte
 	// Scopes are what to ask for; nil means openid and profile. openid is added
 	// where it is missing.

@@ -19,8 +19,11 @@
 //
 // The package keeps no state but caches of the server's metadata and keys: a
 // pending login lives in a cookie, so any node that has the same CookieKey can
-// finish it. It has no sessions; that a login happened is for the application to
-// remember, under a cookie value that it makes anew at each login.
+// finish it.
+//
+// That a login happened is for the application to remember, under a cookie value
+// that it makes anew at each login; or for Sessions, which does so in a sealed
+// cookie, and sends who needs a session to Login and back.
 //
 // It imports the standard library, go-jose, and golang.org/x/oauth2 for its
 // types; a test lists them.

@@ -14,6 +14,13 @@ import (
 // a page: images, frames, scripts, prefetches.
 var ErrNotNavigation = errors.New("rp: not a top-level navigation")
 
+// ErrNoSession: nobody is signed in in this browser, or no longer.
+var ErrNoSession = errors.New("rp: no session")
+
+// ErrOtherUser: another user signed in than the one whose session was to prove
+// more. The session is as it was.
+var ErrOtherUser = errors.New("rp: another user signed in than the one of the session")
+
 // A StateError says that an answer does not belong to a login that is pending in
 // this browser: nothing else in it was looked at.
 type StateError struct {
@@ -128,6 +135,8 @@ const (
 	CodeExpired     = "expired"     // the login took too long
 	CodeLost        = "lost"        // this browser has no such login pending
 	CodeInteraction = "interaction" // prompt=none, but the server has to ask something
+	CodeNoSession   = "no_session"  // nobody is signed in
+	CodeOtherUser   = "other_user"  // another user signed in than before
 	CodeUnavailable = "unavailable" // the server does not answer
 	CodeFailed      = "failed"      // everything else
 )
@@ -150,6 +159,10 @@ func ReasonCode(err error) string {
 		return response.code()
 	case errors.As(err, &unavailable):
 		return CodeUnavailable
+	case errors.Is(err, ErrNoSession):
+		return CodeNoSession
+	case errors.Is(err, ErrOtherUser):
+		return CodeOtherUser
 	}
 	return CodeFailed
 }
@@ -193,6 +206,8 @@ var reasons = map[string]string{
 	CodeExpired:     "The sign-in took too long. Please try again.",
 	CodeLost:        "This sign-in was not started in this browser, or is finished already. Please try again.",
 	CodeInteraction: "The sign-in service has to ask you something first. Please sign in again.",
+	CodeNoSession:   "You are not signed in, or no longer. Please sign in.",
+	CodeOtherUser:   "Another user signed in than before. Please sign in as before, or sign out first.",
 	CodeUnavailable: "The sign-in service does not answer. Please try again later.",
 	CodeFailed:      "The sign-in failed. Please try again.",
 }

@@ -27,6 +27,10 @@ type Identity struct {
 	AMR      []string  // the methods used (RFC 8176)
 	AuthTime time.Time // when the user authenticated; zero if not told
 
+	// SID is the session at the server, "" if not told (OpenID Connect Back-Channel
+	// Logout §2.1).
+	SID string
+
 	// ReturnTo is where Login was told to come back to: a local path that is safe
 	// to redirect to, "/" if there was none.
 	ReturnTo string

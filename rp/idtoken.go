@@ -92,7 +92,7 @@ func (want expected) check(claims Claims) (*Identity, error) {
 	id := &Identity{
 		Issuer: r.Text("iss"), Subject: r.Text("sub"),
 		ACR: r.Text("acr"), AMR: r.Texts("amr"), AuthTime: r.Instant("auth_time"),
-		Claims: claims,
+		SID: r.Text("sid"), Claims: claims,
 	}
 	audience, party := r.OneOrMore("aud"), r.Text("azp")
 	expiry, issued, notBefore := r.Instant("exp"), r.Instant("iat"), r.Instant("nbf")

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -19,6 +18,8 @@ type LoginOption func(*loginRequest)
 type loginRequest struct {
 	returnTo string
 	params   url.Values
+	require  Requirement // besides Config.Require
+	subject  string      // who must sign in, "" for anybody
 }
 
 // ReturnTo is where Callback shall say to go back to, in Identity.ReturnTo. A
@@ -96,7 +97,10 @@ func (c *Client) startLogin(w http.ResponseWriter, r *http.Request, options []Lo
 		return "", err
 	}
 	p := newPending(c.config.Now(), l.returnTo)
-	location, err := c.authorizationURL(m, p, l.params)
+	if l.subject != "" {
+		p.require, p.subject = l.require, digest(l.subject)
+	}
+	location, err := c.authorizationURL(m, p, l)
 	if err != nil {
 		return "", err
 	}
@@ -121,16 +125,24 @@ func (c *Client) serverMetadata(ctx context.Context) (metadata, error) {
 }
 
 // authorizationURL is the authorization request (OpenID Connect Core §3.1.2.1).
-func (c *Client) authorizationURL(m metadata, p pending, params url.Values) (string, error) {
+func (c *Client) authorizationURL(m metadata, p pending, l loginRequest) (string, error) {
 	u, err := url.Parse(m.authorizationEndpoint)
 	if err != nil {
 		return "", fmt.Errorf("rp: authorization_endpoint: %w", err)
 	}
 	q := u.Query()
-	for name := range params {
-		q.Set(name, params.Get(name))
+	for name := range l.params {
+		q.Set(name, l.params.Get(name))
 	}
-	c.config.Require.addTo(q, m.claimsParameter)
+	require, possible := l.require.and(c.config.Require)
+	if !possible { // StepUp has seen to it
+		return "", errors.New("rp: no acr meets both requirements")
+	}
+	subject := l.subject
+	if l.params.Has("id_token_hint") {
+		subject = ""
+	}
+	require.addTo(q, m.claimsParameter, subject)
 	challenge := sha256.Sum256([]byte(p.verifier))
 	q.Set("response_type", "code")
 	q.Set("client_id", c.config.ClientID)
@@ -153,12 +165,9 @@ func (c *Client) report(ctx context.Context, err error) {
 }
 
 func plainErrorPage(w http.ResponseWriter, _ *http.Request, err error) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	status := http.StatusForbidden
 	if ReasonCode(err) == CodeUnavailable {
 		status = http.StatusServiceUnavailable
 	}
-	w.WriteHeader(status)
-	io.WriteString(w, Reason(err)+"\n")
+	plainAnswer(w, status, Reason(err))
 }

@@ -1,14 +1,9 @@
 package rp
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
-	"errors"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,6 +12,7 @@ import (
 )
 
 const (
+	pendingPurpose  = "sallyport rp pending login 1"
 	pendingLifetime = 15 * time.Minute
 	// The cookie outlives the login in it, so that coming back late can be told
 	// from coming back with another browser.
@@ -33,6 +29,10 @@ type pending struct {
 	started  time.Time
 	expires  time.Time
 	returnTo string
+
+	// What a step-up adds: the zero values for any other login.
+	require Requirement // besides Config.Require
+	subject string      // the digest of who must sign in, or ""
 }
 
 func newPending(now time.Time, returnTo string) pending {
@@ -45,17 +45,20 @@ func newPending(now time.Time, returnTo string) pending {
 // text is the pending login as text, a line for each field: none of them
 // contains a newline.
 func (p pending) text() string {
-	return strings.Join([]string{
+	lines := []string{
 		p.state, p.nonce, p.verifier,
 		strconv.FormatInt(p.started.Unix(), 10), strconv.FormatInt(p.expires.Unix(), 10), p.returnTo,
-	}, "\n")
+	}
+	if p.subject != "" {
+		require, _ := json.Marshal(p.require)
+		lines = append(lines, p.subject, string(require))
+	}
+	return strings.Join(lines, "\n")
 }
-
-var errMalformed = errors.New("malformed")
 
 func parsePending(text string) (pending, error) {
 	lines := strings.Split(text, "\n")
-	if len(lines) != 6 || slices.Contains(lines[:5], "") {
+	if len(lines) != 6 && len(lines) != 8 || slices.Contains(lines[:5], "") {
 		return pending{}, errMalformed
 	}
 	started, err := strconv.ParseInt(lines[3], 10, 64)
@@ -66,70 +69,36 @@ func parsePending(text string) (pending, error) {
 	if err != nil {
 		return pending{}, errMalformed
 	}
-	return pending{
+	p := pending{
 		state: lines[0], nonce: lines[1], verifier: lines[2],
 		started: time.Unix(started, 0), expires: time.Unix(expires, 0), returnTo: localPath(lines[5]),
-	}, nil
-}
-
-// cookiePrefix begins the names of a client's cookies. It differs from client to
-// client because cookies of one host are shared by all its ports, and is never
-// "session", which others use.
-func cookiePrefix(secure bool, issuer, clientID string) string {
-	prefix := "sallyport-rp-" + digest(issuer + "\x00" + clientID)[:8] + "-"
-	if secure {
-		return "__Host-" + prefix
 	}
-	return prefix
-}
-
-func digest(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	if len(lines) == 6 {
+		return p, nil
+	}
+	p.subject = lines[6]
+	if err := json.Unmarshal([]byte(lines[7]), &p.require); err != nil || p.subject == "" {
+		return pending{}, errMalformed
+	}
+	return p, nil
 }
 
 // pendingName is the name of the cookie for a state, so that logins in several
 // tabs do not meet.
 func (c *Client) pendingName(state string) string { return c.cookies + digest(state)[:12] }
 
-// aead makes the cipher of one cookie. Its key serves this purpose, name, server
-// and client alone.
-func (c *Client) aead(name string) (cipher.AEAD, error) {
-	info := strings.Join([]string{"sallyport rp pending login 1", name, c.config.Issuer, c.config.ClientID}, "\x00")
-	key, err := hkdf.Key(sha256.New, c.config.CookieKey, nil, info, 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
-
 func (c *Client) sealPending(p pending) (name, value string, err error) {
 	name = c.pendingName(p.state)
-	aead, err := c.aead(name)
-	if err != nil {
-		return "", "", err
-	}
-	return name, base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, []byte(p.text()), nil)), nil
+	value, err = c.seal(pendingPurpose, name, p.text())
+	return name, value, err
 }
 
 func (c *Client) openPending(name, value string) (pending, error) {
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(value)
-	if err != nil || strings.ContainsAny(value, "\r\n") { // the decoder passes over line breaks
-		return pending{}, errMalformed
-	}
-	aead, err := c.aead(name)
+	text, err := c.open(pendingPurpose, name, value)
 	if err != nil {
 		return pending{}, err
 	}
-	text, err := aead.Open(nil, nil, sealed, nil)
-	if err != nil {
-		return pending{}, errMalformed
-	}
-	return parsePending(string(text))
+	return parsePending(text)
 }
 
 // storePending gives the browser the cookie of a new login, and takes away those
@@ -208,12 +177,3 @@ func (c *Client) pendingCookies(r *http.Request) []*http.Cookie {
 		return !strings.HasPrefix(cookie.Name, c.cookies)
 	})
 }
-
-func (c *Client) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: maxAge,
-		Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
-}
-
-func (c *Client) deleteCookie(w http.ResponseWriter, name string) { c.setCookie(w, name, "", -1) }

@@ -15,7 +15,7 @@ func TestTakePendingComparesTheWholeState(t *testing.T) {
 	t.Parallel()
 	c := fuzzClient(t)
 	name := c.pendingName("mine")
-	aead, err := c.aead(name)
+	aead, err := c.aead(pendingPurpose, name)
 	if err != nil {
 		t.Fatal(err)
 	}

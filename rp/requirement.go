@@ -82,32 +82,62 @@ func (q Requirement) maxAge() (time.Duration, bool) {
 // addTo puts the requirement into an authorization request. acr_values and an
 // essential acr are never sent together: what that means is not defined
 // (OpenID Connect Core §5.5.1.1).
-func (q Requirement) addTo(params url.Values, claimsParameter bool) {
+// subject, if not empty, is who must sign in; it is sent only where the server knows
+// the claims parameter.
+func (q Requirement) addTo(params url.Values, claimsParameter bool, subject string) {
 	if age, limited := q.maxAge(); limited {
 		params.Set("max_age", strconv.FormatInt(int64(age/time.Second), 10))
 	}
 	switch {
-	case len(q.ACR) == 0:
-	case claimsParameter:
-		params.Set("claims", q.claims())
-	default:
+	case claimsParameter && (len(q.ACR) > 0 || subject != ""):
+		params.Set("claims", q.claims(subject))
+	case len(q.ACR) > 0:
 		params.Set("acr_values", strings.Join(q.ACR, " "))
 	}
 }
 
 // claims is the claims parameter (OpenID Connect Core §5.5).
-func (q Requirement) claims() string {
+func (q Requirement) claims(subject string) string {
 	type acr struct {
 		Essential bool     `json:"essential"`
 		Values    []string `json:"values"`
 	}
-	type idToken struct {
-		ACR acr `json:"acr"`
+	type sub struct {
+		Value string `json:"value"`
 	}
-	text, _ := json.Marshal(struct {
-		IDToken idToken `json:"id_token"`
-	}{idToken{acr{true, q.ACR}}})
+	var wanted struct {
+		IDToken struct {
+			ACR *acr `json:"acr,omitempty"`
+			Sub *sub `json:"sub,omitempty"`
+		} `json:"id_token"`
+	}
+	if len(q.ACR) > 0 {
+		wanted.IDToken.ACR = &acr{true, q.ACR}
+	}
+	if subject != "" {
+		wanted.IDToken.Sub = &sub{subject}
+	}
+	text, _ := json.Marshal(wanted)
 	return string(text)
+}
+
+// and is both requirements together; it reports false if no acr meets both.
+func (q Requirement) and(other Requirement) (both Requirement, possible bool) {
+	both = q.clone()
+	if len(both.ACR) == 0 {
+		both.ACR = slices.Clone(other.ACR)
+	} else if len(other.ACR) > 0 {
+		both.ACR = slices.DeleteFunc(both.ACR, func(acr string) bool { return !slices.Contains(other.ACR, acr) })
+		if len(both.ACR) == 0 {
+			return both, false
+		}
+	}
+	both.AMR = append(both.AMR, other.AMR...)
+	if both.MaxAge == 0 || other.MaxAge > 0 && other.MaxAge < both.MaxAge {
+		both.MaxAge = other.MaxAge
+	}
+	both.Fresh = both.Fresh || other.Fresh
+	return both, true
 }
 
 // checkMet compares what came with what is required; asked is when Login was

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A Browser has cookies and follows redirects. It reaches the application without
+// A Browser has cookies, follows redirects and asks for HTML. It reaches the application without
 // a network and everything else, such as the provider, as usual.
 type Browser struct {
 	http.Client
@@ -35,6 +35,9 @@ func NewBrowser(t testing.TB, origin string, app http.Handler) *Browser {
 func (b *Browser) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != b.origin.Host {
 		return http.DefaultTransport.RoundTrip(r)
+	}
+	if r.Header.Get("Accept") == "" {
+		r.Header.Set("Accept", "text/html")
 	}
 	in := httptest.NewRequestWithContext(r.Context(), r.Method, r.URL.String(), r.Body)
 	in.Header = r.Header.Clone()

@@ -1,0 +1,87 @@
+package rp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// RequireSession lets requests with a session through to h, which finds it with
+// FromContext. Who goes to a page without one is sent to Login and, after
+// Callback, back to it. Everything else (a script's request, a form, an image) is
+// answered with 401 and the WWW-Authenticate header
+//
+//	Session error="no_session"
+//
+// Answers are not to be stored (Cache-Control: no-store), unless h says
+// otherwise.
+func (s *Sessions) RequireSession(h http.Handler) http.Handler { return s.require(h, Requirement{}) }
+
+func (s *Sessions) require(h http.Handler, q Requirement) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		session, err := s.found(w, r)
+		if err != nil {
+			s.refuse(w, r, q, nil, err)
+			return
+		}
+		if err := q.checkMet(&session.Identity, s.client.config.Now(), s.client.config.Leeway); err != nil {
+			s.refuse(w, r, q, session, err)
+			return
+		}
+		ctx := context.WithValue(r.Context(), contextKey{}, inContext{session, s})
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// found is the session of a request, which a handler around this one may have
+// looked up already.
+func (s *Sessions) found(w http.ResponseWriter, r *http.Request) (*Session, error) {
+	if found, _ := r.Context().Value(contextKey{}).(inContext); found.owner == s {
+		return found.session, nil
+	}
+	return s.current(w, r)
+}
+
+// refuse answers a request that has no session (nil), or one that is not enough.
+func (s *Sessions) refuse(w http.ResponseWriter, r *http.Request, q Requirement, session *Session, err error) {
+	var unmet *UnmetError
+	switch {
+	case !errors.Is(err, ErrNoSession) && !errors.As(err, &unmet):
+		s.client.report(r.Context(), err)
+		s.client.config.ErrorPage(w, r, err)
+	case isPageVisit(r):
+		s.client.Login(w, r, ReturnTo(pathOf(r)))
+	default:
+		w.Header().Set("WWW-Authenticate", `Session error="`+ReasonCode(err)+`"`)
+		plainAnswer(w, http.StatusUnauthorized, Reason(err))
+	}
+}
+
+// isPageVisit reports whether a person goes to a page and will see the answer.
+// Browsers that do not tell with Sec-Fetch-Dest ask for HTML then, and scripts do
+// not.
+func isPageVisit(r *http.Request) bool {
+	return r.Method == http.MethodGet && isNavigation(r.Header) &&
+		(r.Header.Get("Sec-Fetch-Dest") != "" || strings.Contains(r.Header.Get("Accept"), "text/html"))
+}
+
+// pathOf is path and query as the browser asked for them: r.URL may have lost a
+// prefix on its way here.
+func pathOf(r *http.Request) string {
+	u, err := url.ParseRequestURI(r.RequestURI)
+	if err != nil {
+		return "/"
+	}
+	return u.RequestURI()
+}
+
+func plainAnswer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	io.WriteString(w, text+"\n")
+}

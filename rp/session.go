@@ -1,0 +1,172 @@
+package rp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// A Session says that a user is signed in in a browser, and how that was done. It
+// has an Identity without Claims, Token and ReturnTo; what else an application
+// needs of a login it takes from Callback.
+type Session struct {
+	Identity
+
+	Began   time.Time // when Begin was called
+	Expires time.Time // when it ends if nothing more comes
+}
+
+// sessionText is a session as text.
+type sessionText struct {
+	Issuer            string   `json:"iss"`
+	Subject           string   `json:"sub"`
+	SID               string   `json:"sid,omitempty"`
+	Name              string   `json:"name,omitempty"`
+	PreferredUsername string   `json:"preferred_username,omitempty"`
+	Email             string   `json:"email,omitempty"`
+	EmailVerified     bool     `json:"email_verified,omitempty"`
+	Locale            string   `json:"locale,omitempty"`
+	ACR               string   `json:"acr,omitempty"`
+	AMR               []string `json:"amr,omitempty"`
+	AuthTime          int64    `json:"auth_time,omitempty"` // Unix seconds, as are the next two
+	Began             int64    `json:"began"`
+	Expires           int64    `json:"exp"`
+	IDToken           string   `json:"id_token,omitempty"`
+}
+
+// MarshalJSON writes all of the session, the ID token too: for a SessionStore.
+// Times are cut to seconds.
+func (s Session) MarshalJSON() ([]byte, error) {
+	t := sessionText{
+		Issuer: s.Issuer, Subject: s.Subject, SID: s.SID, Name: s.Name, PreferredUsername: s.PreferredUsername,
+		Email: s.Email, EmailVerified: s.EmailVerified, Locale: s.Locale, ACR: s.ACR, AMR: s.AMR,
+		Began: s.Began.Unix(), Expires: s.Expires.Unix(), IDToken: s.IDToken,
+	}
+	if !s.AuthTime.IsZero() {
+		t.AuthTime = s.AuthTime.Unix()
+	}
+	return json.Marshal(t)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (s *Session) UnmarshalJSON(data []byte) error {
+	var t sessionText
+	if err := json.Unmarshal(data, &t); err != nil {
+		return err
+	}
+	*s = Session{Began: time.Unix(t.Began, 0), Expires: time.Unix(t.Expires, 0), Identity: Identity{
+		Issuer: t.Issuer, Subject: t.Subject, SID: t.SID, Name: t.Name, PreferredUsername: t.PreferredUsername,
+		Email: t.Email, EmailVerified: t.EmailVerified, Locale: t.Locale, ACR: t.ACR, AMR: t.AMR, IDToken: t.IDToken,
+	}}
+	if t.AuthTime != 0 {
+		s.AuthTime = time.Unix(t.AuthTime, 0)
+	}
+	return nil
+}
+
+const (
+	defaultIdle     = time.Hour
+	defaultAbsolute = 12 * time.Hour
+	shortestIdle    = time.Minute
+)
+
+// SessionConfig says how long sessions last and where they are kept. Its zero
+// value is good: a sealed cookie, an hour idle, twelve in all.
+type SessionConfig struct {
+	// Idle is how long a session lasts without a request, give or take a tenth of
+	// it; at least a minute, zero means an hour.
+	Idle time.Duration
+	// Absolute is how long it lasts in all, at least Idle; zero means 12 hours.
+	Absolute time.Duration
+}
+
+// Sessions begins, finds and ends the sessions of a Client. It is safe for
+// concurrent use.
+type Sessions struct {
+	client *Client
+	config SessionConfig
+	cookie string // its name
+}
+
+// Sessions makes sessions for those who sign in with this client. The routes that
+// use them must be on the host of Config.RedirectURL. The error names the field
+// that is wrong.
+//
+// A session in a sealed cookie holds no more than a cookie can (3800 bytes): a
+// long ID token is left out. It cannot be ended on this side: Logout takes the
+// cookie away from the browser, but who copied it before has it until it expires.
+func (c *Client) Sessions(config SessionConfig) (*Sessions, error) {
+	if config.Idle == 0 {
+		config.Idle = defaultIdle
+	}
+	if config.Absolute == 0 {
+		config.Absolute = max(defaultAbsolute, config.Idle)
+	}
+	if config.Idle < shortestIdle {
+		return nil, fmt.Errorf("rp: SessionConfig.Idle: %v is less than %v", config.Idle, shortestIdle)
+	}
+	if config.Absolute < config.Idle {
+		return nil, fmt.Errorf("rp: SessionConfig.Absolute: %v is less than Idle, %v", config.Absolute, config.Idle)
+	}
+	return &Sessions{client: c, config: config, cookie: c.sessionName()}, nil
+}
+
+// Begin starts a session for who Callback says has signed in. It takes the place of
+// any other in this browser, of whomever it was, under a new cookie: nothing of
+// an old session is left in the new one. Begin writes headers alone; redirect to
+// Identity.ReturnTo then.
+func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, id *Identity) error {
+	if id.Issuer != s.client.config.Issuer || id.Subject == "" {
+		return errors.New("rp: the identity is not one of this client's Callback")
+	}
+	now := s.client.config.Now()
+	session := Session{Identity: *id, Began: now}
+	session.Claims, session.Token, session.ReturnTo = nil, nil, ""
+	session.Expires = s.expiry(&session, now)
+	return s.sealSession(w, session)
+}
+
+// expiry is when a session ends that is used now.
+func (s *Sessions) expiry(session *Session, now time.Time) time.Time {
+	end, idle := session.Began.Add(s.config.Absolute), now.Add(s.config.Idle)
+	if idle.Before(end) {
+		return idle
+	}
+	return end
+}
+
+// current is the session of a request; it lasts longer for that. The error is
+// ErrNoSession.
+func (s *Sessions) current(w http.ResponseWriter, r *http.Request) (*Session, error) {
+	session, err := s.openSession(r)
+	if err != nil {
+		return nil, err
+	}
+	now := s.client.config.Now()
+	if !now.Before(session.Expires) || !now.Before(session.Began.Add(s.config.Absolute)) {
+		return nil, ErrNoSession
+	}
+	expires := s.expiry(session, now)
+	if expires.Sub(session.Expires) < s.config.Idle/10 {
+		return session, nil
+	}
+	session.Expires = expires
+	return session, s.sealSession(w, *session)
+}
+
+type contextKey struct{}
+
+type inContext struct {
+	session *Session
+	owner   *Sessions
+}
+
+// FromContext is the session that RequireSession, RequireFresh or StepUp found for
+// a request; nil outside of them. It must not be changed.
+func FromContext(ctx context.Context) *Session {
+	found, _ := ctx.Value(contextKey{}).(inContext)
+	return found.session
+}
