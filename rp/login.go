@@ -97,8 +97,9 @@ func (c *Client) startLogin(w http.ResponseWriter, r *http.Request, options []Lo
 		return "", err
 	}
 	p := newPending(c.config.Now(), l.returnTo)
+	p.require = l.require
 	if l.subject != "" {
-		p.require, p.subject = l.require, digest(l.subject)
+		p.subject = digest(l.subject)
 	}
 	location, err := c.authorizationURL(m, p, l)
 	if err != nil {

@@ -30,9 +30,9 @@ type pending struct {
 	expires  time.Time
 	returnTo string
 
-	// What a step-up adds: the zero values for any other login.
+	// What RequireFresh and StepUp add; the zero values for other logins.
 	require Requirement // besides Config.Require
-	subject string      // the digest of who must sign in, or ""
+	subject string      // the digest of who must sign in, "" for anybody
 }
 
 func newPending(now time.Time, returnTo string) pending {
@@ -49,7 +49,7 @@ func (p pending) text() string {
 		p.state, p.nonce, p.verifier,
 		strconv.FormatInt(p.started.Unix(), 10), strconv.FormatInt(p.expires.Unix(), 10), p.returnTo,
 	}
-	if p.subject != "" {
+	if p.subject != "" || !p.require.isZero() {
 		require, _ := json.Marshal(p.require)
 		lines = append(lines, p.subject, string(require))
 	}
@@ -77,7 +77,7 @@ func parsePending(text string) (pending, error) {
 		return p, nil
 	}
 	p.subject = lines[6]
-	if err := json.Unmarshal([]byte(lines[7]), &p.require); err != nil || p.subject == "" {
+	if err := json.Unmarshal([]byte(lines[7]), &p.require); err != nil {
 		return pending{}, errMalformed
 	}
 	return p, nil

@@ -54,7 +54,11 @@ func (s *Sessions) refuse(w http.ResponseWriter, r *http.Request, q Requirement,
 		s.client.report(r.Context(), err)
 		s.client.config.ErrorPage(w, r, err)
 	case isPageVisit(r):
-		s.client.Login(w, r, ReturnTo(pathOf(r)))
+		options := []LoginOption{ReturnTo(pathOf(r)), require(q)}
+		if session != nil {
+			options = append(options, sameUser(session))
+		}
+		s.client.Login(w, r, options...)
 	default:
 		w.Header().Set("WWW-Authenticate", `Session error="`+ReasonCode(err)+`"`)
 		plainAnswer(w, http.StatusUnauthorized, Reason(err))

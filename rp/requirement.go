@@ -71,6 +71,10 @@ func (q Requirement) clone() Requirement {
 	return q
 }
 
+func (q Requirement) isZero() bool {
+	return len(q.ACR) == 0 && len(q.AMR) == 0 && q.MaxAge == 0 && !q.Fresh
+}
+
 // maxAge is the oldest acceptable authentication, and whether there is a limit.
 func (q Requirement) maxAge() (time.Duration, bool) {
 	if q.Fresh {

@@ -146,7 +146,7 @@ func (s *Sessions) current(w http.ResponseWriter, r *http.Request) (*Session, er
 		return nil, err
 	}
 	now := s.client.config.Now()
-	if !now.Before(session.Expires) || !now.Before(session.Began.Add(s.config.Absolute)) {
+	if !now.Before(session.Expires) {
 		return nil, ErrNoSession
 	}
 	expires := s.expiry(session, now)

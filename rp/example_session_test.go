@@ -1,0 +1,50 @@
+package rp_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/sallyport-id/sallyport/rp"
+)
+
+// An application with sessions: everybody signs in, a payment needs a second factor
+// of the last ten minutes.
+func ExampleSessions() {
+	shop, err := rp.New(context.Background(), rp.Config{
+		Issuer: "https://id.example.com", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET"),
+		RedirectURL: "https://shop.example.com/callback", CookieKey: []byte(os.Getenv("COOKIE_KEY")),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions, err := shop.Sessions(rp.SessionConfig{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
+		id, err := shop.Callback(w, r)
+		if err == nil {
+			err = sessions.Begin(w, r, id)
+		}
+		if err != nil { // do not redirect from here: that would go in circles
+			log.Print(err)
+			http.Error(w, rp.Reason(err), http.StatusForbidden)
+			return
+		}
+		http.Redirect(w, r, id.ReturnTo, http.StatusSeeOther)
+	})
+
+	cart := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "hello", rp.FromContext(r.Context()).Subject)
+	})
+	payment := cart // and so on
+	recently := rp.MFA
+	recently.MaxAge = 10 * time.Minute
+	http.Handle("/", sessions.RequireSession(cart))
+	http.Handle("/payment", sessions.StepUp(payment, recently))
+	log.Fatal(http.ListenAndServe(":8080", nil))
+}
