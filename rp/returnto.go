@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-const longestReturnTo = 512 // bytes; with it, the cookie of a login has at most 1200
+const longestReturnTo = 512 // bytes; with it, the cookie of a login has at most 1200, that of a step-up 1700
 
 // localPath returns the path if it leads nowhere but to this origin, else "/".
 // Browsers drop tabs and newlines from URLs and read a backslash as a slash.

@@ -81,6 +81,9 @@ type SessionConfig struct {
 	Idle time.Duration
 	// Absolute is how long it lasts in all, at least Idle; zero means 12 hours.
 	Absolute time.Duration
+	// Store keeps the sessions, and the cookie has but a random key to it. nil
+	// means that the cookie has all of the session.
+	Store SessionStore
 }
 
 // Sessions begins, finds and ends the sessions of a Client. It is safe for
@@ -95,8 +98,8 @@ type Sessions struct {
 // use them must be on the host of Config.RedirectURL. The error names the field
 // that is wrong.
 //
-// A session in a sealed cookie holds no more than a cookie can (3800 bytes): a
-// long ID token is left out. It cannot be ended on this side: Logout takes the
+// Without a Store, a session holds no more than a cookie can (3800 bytes): a long
+// ID token is left out. And it cannot be ended on this side: Logout takes the
 // cookie away from the browser, but who copied it before has it until it expires.
 func (c *Client) Sessions(config SessionConfig) (*Sessions, error) {
 	if config.Idle == 0 {
@@ -117,7 +120,7 @@ func (c *Client) Sessions(config SessionConfig) (*Sessions, error) {
 // Begin starts a session for who Callback says has signed in. It takes the place of
 // any other in this browser, of whomever it was, under a new cookie: nothing of
 // an old session is left in the new one. Begin writes headers alone; redirect to
-// Identity.ReturnTo then.
+// Identity.ReturnTo then. The error is an *UnavailableError if the store fails.
 func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, id *Identity) error {
 	if id.Issuer != s.client.config.Issuer || id.Subject == "" {
 		return errors.New("rp: the identity is not one of this client's Callback")
@@ -126,7 +129,7 @@ func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, id *Identity) e
 	session := Session{Identity: *id, Began: now}
 	session.Claims, session.Token, session.ReturnTo = nil, nil, ""
 	session.Expires = s.expiry(&session, now)
-	return s.sealSession(w, session)
+	return s.put(w, r, session)
 }
 
 // expiry is when a session ends that is used now.
@@ -139,9 +142,9 @@ func (s *Sessions) expiry(session *Session, now time.Time) time.Time {
 }
 
 // current is the session of a request; it lasts longer for that. The error is
-// ErrNoSession.
+// ErrNoSession, or an *UnavailableError if the store fails.
 func (s *Sessions) current(w http.ResponseWriter, r *http.Request) (*Session, error) {
-	session, err := s.openSession(r)
+	session, err := s.get(r)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +157,7 @@ func (s *Sessions) current(w http.ResponseWriter, r *http.Request) (*Session, er
 		return session, nil
 	}
 	session.Expires = expires
-	return session, s.sealSession(w, *session)
+	return session, s.extend(w, r, session)
 }
 
 type contextKey struct{}

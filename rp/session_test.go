@@ -12,6 +12,12 @@ import (
 	"github.com/sallyport-id/sallyport/rp/rptest"
 )
 
+// stores are where sessions can be: what is promised of one holds for the other.
+var stores = map[string]func() rp.SessionStore{
+	"cookie": func() rp.SessionStore { return nil },
+	"store":  func() rp.SessionStore { return new(rp.MemoryStore) },
+}
+
 // A site is an application with sessions: every path but the callback requires one
 // and shows whose it is.
 type site struct {
@@ -102,19 +108,23 @@ func (s *site) with(cookie *http.Cookie, path string) *httptest.ResponseRecorder
 
 func TestSessionReturnsToWhereTheUserWas(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, rp.SessionConfig{}, nil)
-	const page = "/cart?item=1&x=/y"
-	for range 2 {
-		if got, want := s.show(page), page+" "+rptest.Subject; got != want {
-			t.Errorf("got %q, want %q (%v)", got, want, s.err)
-		}
-	}
-	if s.logins() != 1 {
-		t.Errorf("got %d logins for two visits, want one", s.logins())
-	}
-	c := s.sessionCookie()
-	if c == nil || !strings.HasPrefix(c.Name, "__Host-sallyport-rp-") {
-		t.Errorf("got cookie %v", c)
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, rp.SessionConfig{Store: store()}, nil)
+			const page = "/cart?item=1&x=/y"
+			for range 2 {
+				if got, want := s.show(page), page+" "+rptest.Subject; got != want {
+					t.Errorf("got %q, want %q (%v)", got, want, s.err)
+				}
+			}
+			if s.logins() != 1 {
+				t.Errorf("got %d logins for two visits, want one", s.logins())
+			}
+			c := s.sessionCookie()
+			if c == nil || !strings.HasPrefix(c.Name, "__Host-sallyport-rp-") {
+				t.Errorf("got cookie %v", c)
+			}
+		})
 	}
 }
 
@@ -163,27 +173,31 @@ func TestSessionRedirectsNavigationsOnly(t *testing.T) {
 
 func TestSessionIdleAndAbsoluteLimits(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name  string
-		steps []time.Duration // between visits
-		want  int             // logins
-	}{
-		{"in use", []time.Duration{19 * time.Minute, 19 * time.Minute}, 1},
-		{"in use every minute", []time.Duration{time.Minute, time.Minute, time.Minute, 18 * time.Minute}, 1},
-		{"idle", []time.Duration{20 * time.Minute}, 2},
-		{"idle after use", []time.Duration{10 * time.Minute, 20 * time.Minute}, 2},
-		{"in use for too long", []time.Duration{15 * time.Minute, 15 * time.Minute, 15 * time.Minute, 14 * time.Minute, time.Minute}, 2},
-	}
-	for _, test := range tests {
-		s := newSite(t, rp.SessionConfig{Idle: 20 * time.Minute, Absolute: time.Hour}, nil)
-		s.show("/")
-		for _, d := range test.steps {
-			s.Advance(d)
-			s.show("/")
-		}
-		if s.logins() != test.want {
-			t.Errorf("%s: got %d logins, want %d", test.name, s.logins(), test.want)
-		}
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			tests := []struct {
+				name  string
+				steps []time.Duration // between visits
+				want  int             // logins
+			}{
+				{"in use", []time.Duration{19 * time.Minute, 19 * time.Minute}, 1},
+				{"in use every minute", []time.Duration{time.Minute, time.Minute, time.Minute, 18 * time.Minute}, 1},
+				{"idle", []time.Duration{20 * time.Minute}, 2},
+				{"idle after use", []time.Duration{10 * time.Minute, 20 * time.Minute}, 2},
+				{"in use for too long", []time.Duration{15 * time.Minute, 15 * time.Minute, 15 * time.Minute, 14 * time.Minute, time.Minute}, 2},
+			}
+			for _, test := range tests {
+				s := newSite(t, rp.SessionConfig{Store: store(), Idle: 20 * time.Minute, Absolute: time.Hour}, nil)
+				s.show("/")
+				for _, d := range test.steps {
+					s.Advance(d)
+					s.show("/")
+				}
+				if s.logins() != test.want {
+					t.Errorf("%s: got %d logins, want %d", test.name, s.logins(), test.want)
+				}
+			}
+		})
 	}
 }
 
@@ -191,80 +205,96 @@ func TestSessionIdleAndAbsoluteLimits(t *testing.T) {
 // worth nothing.
 func TestSessionCookieKeptTooLong(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, rp.SessionConfig{}, nil)
-	s.show("/")
-	kept := s.sessionCookie()
-	if w := s.with(kept, "/"); w.Code != http.StatusOK {
-		t.Fatalf("got %d", w.Code)
-	}
-	s.Advance(time.Hour)
-	if w := s.with(kept, "/"); w.Code != http.StatusUnauthorized {
-		t.Errorf("got %d for a session of an hour ago", w.Code)
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, rp.SessionConfig{Store: store()}, nil)
+			s.show("/")
+			kept := s.sessionCookie()
+			if w := s.with(kept, "/"); w.Code != http.StatusOK {
+				t.Fatalf("got %d", w.Code)
+			}
+			s.Advance(time.Hour)
+			if w := s.with(kept, "/"); w.Code != http.StatusUnauthorized {
+				t.Errorf("got %d for a session of an hour ago", w.Code)
+			}
+		})
 	}
 }
 
 // A new login makes a new session of itself, whatever was in the browser.
 func TestSessionIsReplacedByLogin(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, rp.SessionConfig{}, nil)
-	s.SetClaims(map[string]any{"name": "Mina", "email": "mina@example.com"})
-	s.show("/")
-	first := s.sessionCookie()
-	s.SetClaims(map[string]any{"sub": "joon", "acr": nil, "amr": nil})
-	s.show("/login")
-	if second := s.sessionCookie(); second.Value == first.Value {
-		t.Error("the cookie is the same")
-	}
-	got := s.session()
-	if got.Subject != "joon" || got.Name != "" || got.Email != "" || got.ACR != "" || got.AMR != nil || got.Token != nil || got.Claims != nil {
-		t.Errorf("got %#v, with something of the session before", got.Identity)
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, rp.SessionConfig{Store: store()}, nil)
+			s.SetClaims(map[string]any{"name": "Mina", "email": "mina@example.com"})
+			s.show("/")
+			first := s.sessionCookie()
+			s.SetClaims(map[string]any{"sub": "joon", "acr": nil, "amr": nil})
+			s.show("/login")
+			if second := s.sessionCookie(); second.Value == first.Value {
+				t.Error("the cookie is the same")
+			}
+			got := s.session()
+			if got.Subject != "joon" || got.Name != "" || got.Email != "" || got.ACR != "" || got.AMR != nil || got.Token != nil || got.Claims != nil {
+				t.Errorf("got %#v, with something of the session before", got.Identity)
+			}
+		})
 	}
 }
 
 // A cookie is a session of this client, server and key, and no pending login is one.
 func TestSessionCookieOfAnother(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, rp.SessionConfig{}, nil)
-	s.show("/")
-	good := s.sessionCookie()
-	values := map[string]string{"empty": "", "junk": "AAAA", "cut": good.Value[1:], "twice": good.Value + good.Value}
-	s.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	s.Browser.Get("/login")
-	for _, c := range s.Cookies() {
-		if c.Name != good.Name {
-			values["pending login"] = c.Value
-		}
-	}
-	other := newSite(t, rp.SessionConfig{}, nil)
-	other.show("/")
-	values["another server's"] = other.sessionCookie().Value
-	if len(values) != 6 {
-		t.Fatal("a case is missing")
-	}
-	for name, value := range values {
-		if w := s.with(&http.Cookie{Name: good.Name, Value: value}, "/"); w.Code != http.StatusUnauthorized {
-			t.Errorf("%s: got %d", name, w.Code)
-		}
-	}
-	if w := s.with(good, "/"); w.Code != http.StatusOK {
-		t.Errorf("the good one: got %d", w.Code)
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, rp.SessionConfig{Store: store()}, nil)
+			s.show("/")
+			good := s.sessionCookie()
+			values := map[string]string{"empty": "", "junk": "AAAA", "cut": good.Value[1:], "twice": good.Value + good.Value}
+			s.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+			s.Browser.Get("/login")
+			for _, c := range s.Cookies() {
+				if c.Name != good.Name {
+					values["pending login"] = c.Value
+				}
+			}
+			other := newSite(t, rp.SessionConfig{Store: store()}, nil)
+			other.show("/")
+			values["another server's"] = other.sessionCookie().Value
+			if len(values) != 6 {
+				t.Fatal("a case is missing")
+			}
+			for name, value := range values {
+				if w := s.with(&http.Cookie{Name: good.Name, Value: value}, "/"); w.Code != http.StatusUnauthorized {
+					t.Errorf("%s: got %d", name, w.Code)
+				}
+			}
+			if w := s.with(good, "/"); w.Code != http.StatusOK {
+				t.Errorf("the good one: got %d", w.Code)
+			}
+		})
 	}
 }
 
 // Pending logins are swept without the session beside them.
 func TestSessionIsNoPendingLogin(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, rp.SessionConfig{}, nil)
-	s.show("/")
-	for range 7 {
-		follow := s.CheckRedirect
-		s.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		s.Browser.Get("/login")
-		s.CheckRedirect = follow
-	}
-	s.show("/")
-	if s.sessionCookie() == nil || s.logins() != 1 {
-		t.Errorf("got session %v and %d logins", s.sessionCookie(), s.logins())
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, rp.SessionConfig{Store: store()}, nil)
+			s.show("/")
+			for range 7 {
+				follow := s.CheckRedirect
+				s.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+				s.Browser.Get("/login")
+				s.CheckRedirect = follow
+			}
+			s.show("/")
+			if s.sessionCookie() == nil || s.logins() != 1 {
+				t.Errorf("got session %v and %d logins", s.sessionCookie(), s.logins())
+			}
+		})
 	}
 }
 
