@@ -17,6 +17,7 @@ type metadata struct {
 	tokenEndpoint         string
 	jwksURI               string
 	userinfoEndpoint      string // "" if there is none
+	endSessionEndpoint    string // "" if there is none
 	claimsParameter       bool   // the server knows the claims parameter
 	responseIss           bool   // authorization responses carry iss (RFC 9207 §3)
 }
@@ -50,6 +51,7 @@ func parseMetadata(data []byte, want string, allowHTTP bool) (metadata, error) {
 		tokenEndpoint:         r.Text("token_endpoint"),
 		jwksURI:               r.Text("jwks_uri"),
 		userinfoEndpoint:      r.Text("userinfo_endpoint"),
+		endSessionEndpoint:    r.Text("end_session_endpoint"),
 		claimsParameter:       r.Flag("claims_parameter_supported"),
 		responseIss:           r.Flag("authorization_response_iss_parameter_supported"),
 	}
@@ -63,14 +65,18 @@ func parseMetadata(data []byte, want string, allowHTTP bool) (metadata, error) {
 }
 
 func (m metadata) checkEndpoints(allowHTTP bool) error {
-	endpoints := []struct{ name, url string }{
-		{"authorization_endpoint", m.authorizationEndpoint},
-		{"token_endpoint", m.tokenEndpoint},
-		{"jwks_uri", m.jwksURI},
-		{"userinfo_endpoint", m.userinfoEndpoint},
+	endpoints := []struct {
+		name, url string
+		optional  bool
+	}{
+		{"authorization_endpoint", m.authorizationEndpoint, false},
+		{"token_endpoint", m.tokenEndpoint, false},
+		{"jwks_uri", m.jwksURI, false},
+		{"userinfo_endpoint", m.userinfoEndpoint, true},
+		{"end_session_endpoint", m.endSessionEndpoint, true},
 	}
 	for _, e := range endpoints {
-		if e.url == "" && e.name == "userinfo_endpoint" {
+		if e.url == "" && e.optional {
 			continue
 		}
 		if err := issuer.CheckEndpoint(m.issuer, e.url, allowHTTP); err != nil {

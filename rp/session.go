@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
 // A Session says that a user is signed in in a browser, and how that was done. It
@@ -84,6 +86,10 @@ type SessionConfig struct {
 	// Store keeps the sessions, and the cookie has but a random key to it. nil
 	// means that the cookie has all of the session.
 	Store SessionStore
+	// AfterLogout is the absolute URL where the browser ends up after Logout, exactly
+	// as registered with the server (post_logout_redirect_uris). Empty means that
+	// the server decides, or "/" if it has no part in it.
+	AfterLogout string
 }
 
 // Sessions begins, finds and ends the sessions of a Client. It is safe for
@@ -113,6 +119,11 @@ func (c *Client) Sessions(config SessionConfig) (*Sessions, error) {
 	}
 	if config.Absolute < config.Idle {
 		return nil, fmt.Errorf("rp: SessionConfig.Absolute: %v is less than Idle, %v", config.Absolute, config.Idle)
+	}
+	if config.AfterLogout != "" {
+		if err := issuer.CheckURL(config.AfterLogout, c.config.InsecureAllowHTTP); err != nil {
+			return nil, fmt.Errorf("rp: SessionConfig.AfterLogout: %w", err)
+		}
 	}
 	return &Sessions{client: c, config: config, cookie: c.sessionName()}, nil
 }

@@ -54,6 +54,8 @@ func newSite(t *testing.T, session rp.SessionConfig, change func(*rp.Config)) *s
 		}
 		http.Redirect(w, r, id.ReturnTo, http.StatusSeeOther)
 	})
+	s.mux.HandleFunc("/logout", s.sessions.Logout)
+	s.mux.HandleFunc("/bye", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "bye") })
 	s.mux.Handle("/", s.sessions.RequireSession(http.HandlerFunc(whoami)))
 	s.Browser = rptest.NewBrowser(t, origin, s.mux)
 	return s
@@ -332,8 +334,9 @@ func TestSessionConfigNamesWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, config := range map[string]rp.SessionConfig{
-		"SessionConfig.Idle":     {Idle: time.Second},
-		"SessionConfig.Absolute": {Idle: time.Hour, Absolute: time.Minute},
+		"SessionConfig.AfterLogout": {AfterLogout: "/bye"},
+		"SessionConfig.Idle":        {Idle: time.Second},
+		"SessionConfig.Absolute":    {Idle: time.Hour, Absolute: time.Minute},
 	} {
 		if _, err := client.Sessions(config); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

@@ -35,17 +35,22 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("ETag", etag)
-	answerJSON(w, http.StatusOK, map[string]any{
+	m := map[string]any{
 		"issuer":                     issuer,
 		"authorization_endpoint":     p.Issuer + "/authorize",
 		"token_endpoint":             p.Issuer + "/token",
 		"userinfo_endpoint":          p.Issuer + "/userinfo",
+		"end_session_endpoint":       p.Issuer + "/end_session",
 		"jwks_uri":                   p.Issuer + "/jwks.json",
 		"claims_parameter_supported": !p.is(NoClaimsParameter),
 		"authorization_response_iss_parameter_supported": !p.is(NoIssParameter),
 		// What a client must not take for settings of its own.
 		"client_id": "evil", "redirect_uri": "https://evil.example", "scope": "evil", "nonce_supported": false,
-	})
+	}
+	if p.is(NoEndSession) {
+		delete(m, "end_session_endpoint")
+	}
+	answerJSON(w, http.StatusOK, m)
 }
 
 func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {
@@ -177,6 +182,19 @@ func (p *Provider) idTokenClaims(request url.Values, accessToken string) map[str
 	p.changeClaims(claims)
 	p.breakClaims(claims)
 	return claims
+}
+
+// serveEndSession sends the browser on, as if a session had ended.
+func (p *Provider) serveEndSession(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	p.mu.Lock()
+	p.logouts = append(p.logouts, q)
+	p.mu.Unlock()
+	if q.Get("client_id") != p.ClientID || q.Get("post_logout_redirect_uri") == "" {
+		io.WriteString(w, "signed out")
+		return
+	}
+	http.Redirect(w, r, q.Get("post_logout_redirect_uri"), http.StatusSeeOther)
 }
 
 // changeClaims applies SetClaims.

@@ -64,6 +64,7 @@ const (
 
 // What a provider may lack without misbehaving.
 const (
+	NoEndSession      Fault = "no end_session_endpoint"
 	NoClaimsParameter Fault = "no claims parameter"
 	NoIssParameter    Fault = "no iss parameter, and none announced"
 )

@@ -39,6 +39,7 @@ type Provider struct {
 	offset   time.Duration
 	codes    map[string]url.Values // the authorization request of each code
 	requests []url.Values
+	logouts  []url.Values
 	hits     map[string]int
 }
 
@@ -116,6 +117,13 @@ func (p *Provider) Requests() []url.Values {
 	return slices.Clone(p.requests)
 }
 
+// Logouts are the logout requests so far.
+func (p *Provider) Logouts() []url.Values {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.logouts)
+}
+
 // Hits counts the requests to a path, such as "/jwks.json".
 func (p *Provider) Hits(path string) int {
 	p.mu.Lock()
@@ -135,6 +143,7 @@ func (p *Provider) handler() http.Handler {
 	mux.HandleFunc("GET /jwks.json", p.serveKeys)
 	mux.HandleFunc("GET /authorize", p.serveAuthorize)
 	mux.HandleFunc("POST /token", p.serveToken)
+	mux.HandleFunc("GET /end_session", p.serveEndSession)
 	mux.HandleFunc("GET /userinfo", p.serveUserInfo)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
