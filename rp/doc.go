@@ -23,7 +23,13 @@
 //
 // That a login happened is for the application to remember, under a cookie value
 // that it makes anew at each login; or for Sessions, which does so in a sealed
-// cookie, and sends who needs a session to Login and back.
+// cookie or in a SessionStore:
+//
+//	Begin                    after Callback: a session in place of any other
+//	RequireSession           who has none goes to Login, and comes back to the page
+//	RequireFresh, StepUp     who proved too little, or too long ago, does so again
+//	Logout                   here and at the server
+//	BackchannelLogout        the server says that a session is over
 //
 // It imports the standard library, go-jose, and golang.org/x/oauth2 for its
 // types; a test lists them.

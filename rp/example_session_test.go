@@ -46,5 +46,23 @@ func ExampleSessions() {
 	recently.MaxAge = 10 * time.Minute
 	http.Handle("/", sessions.RequireSession(cart))
 	http.Handle("/payment", sessions.StepUp(payment, recently))
+	http.HandleFunc("/logout", sessions.Logout) // <form method="post" action="/logout">
 	log.Fatal(http.ListenAndServe(":8080", nil))
+}
+
+// The server tells the application when a session is over, which takes a store.
+func ExampleSessions_BackchannelLogout() {
+	var shop *rp.Client // as above
+	sessions, err := shop.Sessions(rp.SessionConfig{
+		Store:       new(rp.MemoryStore), // of one process; else a database
+		AfterLogout: "https://shop.example.com/",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := sessions.BackchannelLogout()
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.Handle("POST /backchannel-logout", handler)
 }

@@ -100,7 +100,7 @@ func FuzzParseHeader(f *testing.F) {
 	f.Add("eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.e30.AAAA")
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Fuzz(func(t *testing.T, token string) {
-		h, err := parseHeader(token)
+		h, err := parseHeader(token, "JWT")
 		if err == nil && !slices.Contains(issuer.SigningAlgorithms, h.Algorithm) {
 			t.Errorf("accepted alg %q", h.Algorithm)
 		}
@@ -144,6 +144,31 @@ func FuzzParseTokens(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := parseTokens(data, time.Unix(1e9, 0))
 		if err == nil && (got.idToken == "" || got.oauth2.AccessToken == "") {
+			t.Errorf("accepted %s", data)
+		}
+	})
+}
+
+// Whatever the claims say, a logout token is of this server, for this client, and
+// no ID token, and it ends somebody's sessions.
+func FuzzCheckLogout(f *testing.F) {
+	const good = `{"iss":"https://id.example.com","sub":"1","sid":"2","aud":"shop","exp":1000000120,"iat":1000000000,"jti":"3","events":{"http://schemas.openid.net/event/backchannel-logout":{}}}`
+	f.Add([]byte(good))
+	f.Add([]byte(strings.Replace(good, `"jti"`, `"nonce":null,"jti"`, 1)))
+	f.Add([]byte(strings.Replace(good, `{}`, `[]`, 1)))
+	f.Add([]byte(strings.Replace(good, `"aud":"shop"`, `"aud":[]`, 1)))
+	want := expected{issuerID: "https://id.example.com", clientID: "shop", now: time.Unix(1e9, 0), leeway: time.Minute}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		object, err := issuer.ParseObject(data)
+		if err != nil {
+			return
+		}
+		token, err := want.checkLogout(Claims(object))
+		if err != nil {
+			return
+		}
+		_, nonce := object["nonce"]
+		if nonce || token.Issuer != want.issuerID || token.SID+token.Subject == "" || !token.Expires.After(want.now) || !strings.Contains(string(object["aud"]), "shop") {
 			t.Errorf("accepted %s", data)
 		}
 	})

@@ -22,10 +22,23 @@ const longestSubject = 255 // bytes (OpenID Connect Core §2)
 // verifyIDToken checks an ID token (OpenID Connect Core §3.1.3.7, RFC 8725 §3) and
 // says whose it is. The error is a *CheckError or an *UnavailableError.
 func (c *Client) verifyIDToken(ctx context.Context, token, nonce, accessToken string) (*Identity, error) {
-	h, err := parseHeader(token)
+	h, err := parseHeader(token, "JWT")
 	if err != nil {
 		return nil, err
 	}
+	claims, err := c.verifySignature(ctx, token, h)
+	if err != nil {
+		return nil, err
+	}
+	want := expected{
+		issuerID: c.config.Issuer, clientID: c.config.ClientID, nonce: nonce,
+		alg: h.Algorithm, accessToken: accessToken, now: c.config.Now(), leeway: c.config.Leeway,
+	}
+	return want.check(claims)
+}
+
+// verifySignature returns the claims of a token that the server signed.
+func (c *Client) verifySignature(ctx context.Context, token string, h issuer.Header) (Claims, error) {
 	public, err := c.verificationKey(ctx, h)
 	if err != nil {
 		return nil, err
@@ -42,23 +55,20 @@ func (c *Client) verifyIDToken(ctx context.Context, token, nonce, accessToken st
 	if err != nil {
 		return nil, refuse("id_token", "%v", err)
 	}
-	want := expected{
-		issuerID: c.config.Issuer, clientID: c.config.ClientID, nonce: nonce,
-		alg: h.Algorithm, accessToken: accessToken, now: c.config.Now(), leeway: c.config.Leeway,
-	}
-	return want.check(Claims(claims))
+	return Claims(claims), nil
 }
 
-// parseHeader reads the header of an ID token.
-func parseHeader(token string) (issuer.Header, error) {
+// parseHeader reads the header of a token, whose typ, if it has one, must be the
+// one given.
+func parseHeader(token, typ string) (issuer.Header, error) {
 	h, err := issuer.ParseHeader(token)
 	switch {
 	case err != nil:
 		return h, refuse("id_token", "%v", err)
 	case !slices.Contains(issuer.SigningAlgorithms, h.Algorithm):
 		return h, refuse("alg", "%q is not accepted", issuer.Clip(string(h.Algorithm)))
-	case h.Type != "" && !strings.EqualFold(h.Type, "JWT"):
-		return h, refuse("typ", "%q is no ID token", issuer.Clip(h.Type))
+	case h.Type != "" && !strings.EqualFold(h.Type, typ):
+		return h, refuse("typ", "it is %q, not %s", issuer.Clip(h.Type), typ)
 	case h.Extension != "":
 		return h, refuse(h.Extension, "extensions are not understood")
 	}

@@ -112,7 +112,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	accessToken := rand.Text()
 	answer := map[string]any{
 		"access_token": accessToken, "token_type": "Bearer", "expires_in": 300, "scope": request.Get("scope"),
-		"id_token": p.sign(p.idTokenClaims(request, accessToken)),
+		"id_token": p.sign("JWT", p.idTokenClaims(request, accessToken)),
 	}
 	if p.is(NoIDToken) {
 		delete(answer, "id_token")

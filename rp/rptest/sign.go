@@ -45,14 +45,18 @@ func (p *Provider) signing() (alg string, key signingKey) {
 	return p.alg, p.key
 }
 
-// sign signs claims, with whatever faults are on.
-func (p *Provider) sign(claims map[string]any) string {
+// sign signs claims as a token of a type, "" for none, with whatever faults are
+// on.
+func (p *Provider) sign(typ string, claims map[string]any) string {
 	payload, _ := json.Marshal(claims)
 	if p.is(DuplicateClaims) {
 		payload = append([]byte(`{"sub":"admin",`), payload[1:]...)
 	}
 	alg, key := p.signing()
-	head := map[string]any{"alg": alg, "kid": key.id, "typ": "JWT"}
+	head := map[string]any{"alg": alg, "kid": key.id}
+	if typ != "" {
+		head["typ"] = typ
+	}
 	p.breakHeader(head)
 	text, _ := json.Marshal(head)
 	input := encode(text) + "." + encode(payload)
