@@ -131,6 +131,9 @@ func TestRPSessionsWithThisServer(t *testing.T) {
 		t.Errorf("signed out: the server shows %s (%d), and sends to %v", v.path, v.status, v.location)
 	}
 	s.toServer(s.visit("GET", "/")).mustStep("login", 200)
+	if v := s.toServer(s.visit("POST", shopOrigin+"/logout")); v.status != 200 {
+		t.Errorf("signed out a second time: the server shows %s (%d)", v.path, v.status)
+	}
 }
 
 // Who cannot prove what a page needs is told so once, and stays signed in.

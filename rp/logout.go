@@ -9,7 +9,8 @@ import (
 // Logout ends the session of this browser and sends it to the server, to sign out
 // there as well, and from there to SessionConfig.AfterLogout (303). It answers POST
 // requests from this origin alone: a link or an image of somebody else signs
-// nobody out. Who has no session any more is sent to the server all the same.
+// nobody out. Who has no session any more, or one without an ID token, is sent to
+// the server all the same, which asks then, and does not send the browser back.
 //
 // If the server has no page for that, or does not answer, the logout is of this
 // application alone, and AfterLogout comes at once. If the store fails, the
@@ -60,11 +61,11 @@ func (s *Sessions) afterLogout(r *http.Request, idToken string) string {
 	}
 	q := u.Query()
 	q.Set("client_id", s.client.config.ClientID)
-	if idToken != "" {
+	if idToken != "" { // servers refuse to send anybody on who has none
 		q.Set("id_token_hint", idToken)
-	}
-	if s.config.AfterLogout != "" {
-		q.Set("post_logout_redirect_uri", s.config.AfterLogout)
+		if s.config.AfterLogout != "" {
+			q.Set("post_logout_redirect_uri", s.config.AfterLogout)
+		}
 	}
 	u.RawQuery = q.Encode()
 	return u.String()

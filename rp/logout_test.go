@@ -64,7 +64,7 @@ func TestLogoutWithoutTheServer(t *testing.T) {
 // Who signs out after the session has expired here may still have one there.
 func TestLogoutWithoutSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, rp.SessionConfig{}, nil)
+	s := newSite(t, rp.SessionConfig{AfterLogout: origin + "/bye"}, nil)
 	if got := s.post(t, "/logout"); got != "signed out" {
 		t.Errorf("got %q", got)
 	}
