@@ -79,7 +79,7 @@ func (c *Client) identify(ctx context.Context, m metadata, login pending, code s
 	if err != nil {
 		return nil, err
 	}
-	id, err := c.verifyIDToken(ctx, tokens.idToken, login.nonce, tokens.oauth2.AccessToken)
+	id, err := c.verifyIDToken(ctx, tokens.idToken, expected{nonce: login.nonce, accessToken: tokens.oauth2.AccessToken})
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func TestCallbackAuthenticatesTheClient(t *testing.T) {
 			t.Errorf("%s: %v", method, err)
 		}
 		_, err := newApp(t, p, func(c *rp.Config) { c.AuthMethod, c.ClientSecret = method, "wrong" }).signIn()
-		if about(err) != "invalid_grant" {
+		if about(err) != "invalid_client" {
 			t.Errorf("%s with a wrong secret: got %v", method, err)
 		}
 	}

@@ -2,6 +2,8 @@ package rp_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -46,4 +48,27 @@ func ExampleRequirement() {
 			MaxAge: 5 * time.Minute,
 		},
 	}
+}
+
+// A handler calls an API as who is signed in, with a token that is fresh. Each
+// process makes a source for each session; the session's row is the TokenStore.
+func ExampleClient_TokenSource() {
+	var shop *rp.Client                                      // from rp.New
+	var session func(*http.Request) *rp.Identity             // Issuer, Subject, AuthTime
+	var row func(*http.Request) rp.TokenStore                // UPDATE … SET tokens = next WHERE id = … AND tokens = old
+	var signInAgain func(http.ResponseWriter, *http.Request) // ends the session
+	http.HandleFunc("GET /orders", func(w http.ResponseWriter, r *http.Request) {
+		api := shop.HTTPClient(shop.TokenSource(r.Context(), session(r), row(r)))
+		res, err := api.Get("https://orders.example.com/")
+		if errors.Is(err, rp.ErrEnded) {
+			signInAgain(w, r)
+			return
+		}
+		if err != nil {
+			http.Error(w, "The orders cannot be had just now.", http.StatusBadGateway)
+			return
+		}
+		defer res.Body.Close()
+		io.Copy(w, res.Body)
+	})
 }

@@ -18,7 +18,7 @@ const longestAnswer = 128 << 10 // bytes of a token response or userinfo
 // tokens is a token response.
 type tokens struct {
 	oauth2  *oauth2.Token
-	idToken string
+	idToken string // "" if there is none
 }
 
 // exchange redeems a code (RFC 6749 §4.1.3, RFC 7636 §4.5).
@@ -27,12 +27,21 @@ func (c *Client) exchange(ctx context.Context, m metadata, code, verifier string
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {c.config.RedirectURL}, "code_verifier": {verifier},
 	}
+	t, err := c.grant(ctx, m, "redeeming the code", form)
+	if err == nil && t.idToken == "" {
+		return tokens{}, refuse("id_token", "it is missing")
+	}
+	return t, err
+}
+
+// grant asks the token endpoint for tokens; doing is what for.
+func (c *Client) grant(ctx context.Context, m metadata, doing string, form url.Values) (tokens, error) {
 	a, err := c.postForm(ctx, m.tokenEndpoint, form)
 	if err != nil {
-		return tokens{}, &UnavailableError{Doing: "redeeming the code", Err: err}
+		return tokens{}, &UnavailableError{Doing: doing, Err: err}
 	}
 	if a.Status != http.StatusOK {
-		return tokens{}, tokenError(a)
+		return tokens{}, answerError(doing, a)
 	}
 	return parseTokens(a.Body, c.config.Now())
 }
@@ -56,14 +65,14 @@ func (c *Client) postForm(ctx context.Context, endpoint string, form url.Values)
 	return c.server.Do(req, longestAnswer)
 }
 
-// tokenError is the error that an answer of the token endpoint stands for
+// answerError is the error that an answer of an endpoint for clients stands for
 // (RFC 6749 §5.2).
-func tokenError(a issuer.Answer) error {
+func answerError(doing string, a issuer.Answer) error {
 	object, err := issuer.ParseObject(a.Body)
 	r := issuer.Reader{Object: object}
 	code, description := r.Text("error"), r.Text("error_description")
 	if err != nil || r.Err != nil || code == "" {
-		return &UnavailableError{Doing: "redeeming the code", Err: fmt.Errorf("the token endpoint answered with status %d", a.Status)}
+		return &UnavailableError{Doing: doing, Err: fmt.Errorf("the answer has status %d", a.Status)}
 	}
 	return newResponseError(code, description, true)
 }
@@ -87,11 +96,8 @@ func parseTokens(data []byte, now time.Time) (tokens, error) {
 	if !strings.EqualFold(t.TokenType, "Bearer") {
 		return tokens{}, refuse("token_type", "it is not Bearer")
 	}
-	if idToken == "" {
-		return tokens{}, refuse("id_token", "it is missing")
-	}
 	if t.ExpiresIn > 0 {
 		t.Expiry = now.Add(time.Duration(min(t.ExpiresIn, 1<<31)) * time.Second)
 	}
-	return tokens{t.WithExtra(map[string]any{"id_token": idToken, "scope": scope}), idToken}, nil
+	return tokens{withExtra(t, idToken, scope), idToken}, nil
 }

@@ -20,8 +20,9 @@ import (
 const longestSubject = 255 // bytes (OpenID Connect Core §2)
 
 // verifyIDToken checks an ID token (OpenID Connect Core §3.1.3.7, RFC 8725 §3) and
-// says whose it is. The error is a *CheckError or an *UnavailableError.
-func (c *Client) verifyIDToken(ctx context.Context, token, nonce, accessToken string) (*Identity, error) {
+// says whose it is; the caller says of which login and beside which access token
+// it must be. The error is a *CheckError or an *UnavailableError.
+func (c *Client) verifyIDToken(ctx context.Context, token string, want expected) (*Identity, error) {
 	h, err := parseHeader(token, "JWT")
 	if err != nil {
 		return nil, err
@@ -30,10 +31,8 @@ func (c *Client) verifyIDToken(ctx context.Context, token, nonce, accessToken st
 	if err != nil {
 		return nil, err
 	}
-	want := expected{
-		issuerID: c.config.Issuer, clientID: c.config.ClientID, nonce: nonce,
-		alg: h.Algorithm, accessToken: accessToken, now: c.config.Now(), leeway: c.config.Leeway,
-	}
+	want.issuerID, want.clientID, want.alg = c.config.Issuer, c.config.ClientID, h.Algorithm
+	want.now, want.leeway = c.config.Now(), c.config.Leeway
 	return want.check(claims)
 }
 
@@ -92,6 +91,7 @@ type expected struct {
 	issuerID, clientID, nonce string
 	alg                       jose.SignatureAlgorithm
 	accessToken               string
+	refreshed                 bool // it came with a refresh: the caller compares what nonce it has, if any
 	now                       time.Time
 	leeway                    time.Duration
 }
@@ -128,7 +128,7 @@ func (want expected) check(claims Claims) (*Identity, error) {
 		return nil, refuse("nbf", "it is in the future")
 	case id.AuthTime.After(early):
 		return nil, refuse("auth_time", "it is in the future")
-	case subtle.ConstantTimeCompare([]byte(nonce), []byte(want.nonce)) != 1:
+	case !want.refreshed && subtle.ConstantTimeCompare([]byte(nonce), []byte(want.nonce)) != 1:
 		return nil, refuse("nonce", "it is not that of this login")
 	case atHash != "" && atHash != accessTokenHash(want.alg, want.accessToken):
 		return nil, refuse("at_hash", "it is not that of the access token")

@@ -104,15 +104,19 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/token?again", http.StatusTemporaryRedirect)
 		return
 	}
-	request, problem := p.redeem(r)
+	if !p.authenticated(r) {
+		refuse(w, "invalid_client", "wrong client or secret")
+		return
+	}
+	grant, problem := p.grant(r)
 	if problem != "" || p.is(InvalidGrant) {
-		answerJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant", "error_description": problem})
+		refuse(w, "invalid_grant", problem)
 		return
 	}
 	accessToken := rand.Text()
 	answer := map[string]any{
-		"access_token": accessToken, "token_type": "Bearer", "expires_in": 300, "scope": request.Get("scope"),
-		"id_token": p.sign("JWT", p.idTokenClaims(request, accessToken)),
+		"access_token": accessToken, "token_type": "Bearer", "expires_in": 300, "scope": grant.request.Get("scope"),
+		"refresh_token": p.rotate(grant), "id_token": p.sign("JWT", p.idTokenClaims(grant, accessToken)),
 	}
 	if p.is(NoIDToken) {
 		delete(answer, "id_token")
@@ -134,11 +138,58 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	w.Write(text)
 }
 
+func refuse(w http.ResponseWriter, code, problem string) {
+	answerJSON(w, http.StatusBadRequest, map[string]string{"error": code, "error_description": problem})
+}
+
+// A grant is what a user has granted once, and its refresh tokens.
+type grant struct {
+	request  url.Values // the authorization request
+	started  time.Time
+	refresh  string // the one that is good
+	reused   bool   // one came twice: none is good any more
+	renewing bool   // the tokens come with a refresh
+}
+
+// grant returns what a token request stands for, or what is wrong.
+func (p *Provider) grant(r *http.Request) (*grant, string) {
+	switch r.PostFormValue("grant_type") {
+	case "authorization_code":
+		request, problem := p.redeem(r)
+		return &grant{request: request, started: p.Now()}, problem
+	case "refresh_token":
+		return p.refresh(r.PostFormValue("refresh_token"))
+	}
+	return nil, "wrong grant_type"
+}
+
+// refresh takes a refresh token once: a second use ends the grant.
+func (p *Provider) refresh(token string) (*grant, string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.grants[token]
+	switch {
+	case g == nil:
+		return nil, "no such refresh token"
+	case g.refresh != token || g.reused:
+		g.reused = true
+		return nil, "it was used before"
+	}
+	g.refresh, g.renewing = "", true
+	return g, ""
+}
+
+// rotate gives a grant its next refresh token.
+func (p *Provider) rotate(g *grant) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g.refresh = rand.Text()
+	p.grants[g.refresh] = g
+	return g.refresh
+}
+
 // redeem returns the authorization request of a code, or what is wrong.
 func (p *Provider) redeem(r *http.Request) (request url.Values, problem string) {
-	if !p.authenticated(r) {
-		return nil, "wrong client or secret"
-	}
 	p.mu.Lock()
 	request = p.codes[r.PostFormValue("code")]
 	delete(p.codes, r.PostFormValue("code"))
@@ -147,8 +198,6 @@ func (p *Provider) redeem(r *http.Request) (request url.Values, problem string) 
 	switch {
 	case request == nil:
 		return nil, "no such code"
-	case r.PostFormValue("grant_type") != "authorization_code":
-		return nil, "wrong grant_type"
 	case request.Get("redirect_uri") != r.PostFormValue("redirect_uri"):
 		return nil, "wrong redirect_uri"
 	case request.Get("code_challenge") != encode(sum[:]):
@@ -170,14 +219,17 @@ func (p *Provider) authenticated(r *http.Request) bool {
 	return errID == nil && errSecret == nil && id == p.ClientID && secret == p.ClientSecret
 }
 
-func (p *Provider) idTokenClaims(request url.Values, accessToken string) map[string]any {
+func (p *Provider) idTokenClaims(g *grant, accessToken string) map[string]any {
 	now := p.Now()
 	alg, _ := p.signing()
 	claims := map[string]any{
 		"iss": p.Issuer, "sub": Subject, "aud": p.ClientID,
-		"iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "auth_time": now.Unix(),
-		"nonce": request.Get("nonce"), "at_hash": tokenHash(alg, accessToken),
+		"iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "auth_time": g.started.Unix(),
+		"nonce": g.request.Get("nonce"), "at_hash": tokenHash(alg, accessToken),
 		"acr": "urn:sallyport:acr:2fa", "amr": []string{"pwd", "otp", "mfa"},
+	}
+	if g.renewing { // OpenID Connect Core §12.2
+		delete(claims, "nonce")
 	}
 	p.changeClaims(claims)
 	p.breakClaims(claims)

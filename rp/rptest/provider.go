@@ -38,6 +38,7 @@ type Provider struct {
 	claims   map[string]any
 	offset   time.Duration
 	codes    map[string]url.Values // the authorization request of each code
+	grants   map[string]*grant     // by every refresh token that there was
 	requests []url.Values
 	logouts  []url.Values
 	hits     map[string]int
@@ -49,7 +50,7 @@ func NewProvider(t testing.TB) *Provider {
 	p := &Provider{
 		ClientID: "shop", ClientSecret: rand.Text() + "%+:", // must survive form-encoding
 		alg: "ES256", key: newSigningKey("ES256"),
-		codes: map[string]url.Values{}, hits: map[string]int{},
+		codes: map[string]url.Values{}, grants: map[string]*grant{}, hits: map[string]int{},
 	}
 	server := httptest.NewServer(p.handler())
 	t.Cleanup(server.Close)

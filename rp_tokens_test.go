@@ -1,0 +1,129 @@
+package sallyport_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/rp"
+)
+
+// relying is an application made with package rp.
+type relying struct {
+	*rig
+	*rp.Client
+}
+
+func (r *rig) relying(client string, change ...func(*rp.Config)) *relying {
+	r.t.Helper()
+	key := make([]byte, 32)
+	rand.Read(key)
+	config := rp.Config{
+		Issuer: r.issuer, ClientID: client, ClientSecret: r.secret[client], RedirectURL: callback, CookieKey: key,
+		Scopes: []string{"openid", "profile"}, Require: rp.MFA, Now: r.clock.Now,
+	}
+	if config.ClientSecret == "" {
+		config.AuthMethod = rp.AuthNone
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	made, err := rp.New(r.t.Context(), config)
+	r.must(err)
+	return &relying{r, made}
+}
+
+// signsIn goes through Login, the server's pages and Callback; asked is the
+// authorization request as the browser saw it.
+func (a *relying) signsIn(b *browser, options ...rp.LoginOption) (id *rp.Identity, asked string) {
+	a.t.Helper()
+	w := httptest.NewRecorder()
+	a.Login(w, httptest.NewRequest(http.MethodGet, "/login", nil), options...)
+	if w.Code != http.StatusSeeOther {
+		a.t.Fatalf("got %d %s, want to be sent to the server", w.Code, w.Body)
+	}
+	asked = strings.TrimPrefix(w.Header().Get("Location"), a.issuer)
+	answer := b.signIn(a.mina, b.get(asked))
+	if answer.location == nil {
+		a.t.Fatalf("got a page at %s (%d), want the answer", answer.path, answer.status)
+	}
+	back := httptest.NewRequest(http.MethodGet, answer.location.String(), nil)
+	back.AddCookie(w.Result().Cookies()[0])
+	id, err := a.Callback(httptest.NewRecorder(), back)
+	a.must(err)
+	return id, asked
+}
+
+// sessionRow keeps tokens where two processes see them.
+type sessionRow struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (s *sessionRow) Load(context.Context) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text, nil
+}
+
+func (s *sessionRow) CompareAndSwap(_ context.Context, old, next []byte) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	same := bytes.Equal(s.text, old)
+	if same {
+		s.text = next
+	}
+	return same, nil
+}
+
+// A public client's refresh tokens rotate; two processes with 32 callers each use
+// every one once, and hear it when the user takes the access away.
+func TestRPRefreshesInTwoProcesses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one, two := r.relying("spa"), r.relying("spa")
+	id, _ := one.signsIn(r.browser())
+	store := new(sessionRow)
+	sources := []oauth2.TokenSource{one.TokenSource(t.Context(), id, store), two.TokenSource(t.Context(), id, store)}
+	last := *id.Token
+	for range 3 {
+		r.clock.advance(time.Hour)
+		var all sync.WaitGroup
+		got, errs := make([]*oauth2.Token, 64), make([]error, 64)
+		for i := range got {
+			all.Go(func() { got[i], errs[i] = sources[i%2].Token() })
+		}
+		all.Wait()
+		for i := range got {
+			r.must(errs[i])
+			if got[i].AccessToken != got[0].AccessToken {
+				t.Fatalf("caller %d has another token", i)
+			}
+		}
+		if got[0].RefreshToken == last.RefreshToken || got[0].AccessToken == last.AccessToken {
+			t.Error("the tokens did not rotate")
+		}
+		last = *got[0]
+	}
+	res, err := one.HTTPClient(sources[0]).Get(r.issuer + "/userinfo")
+	r.must(err)
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("userinfo with the last token: got %s", res.Status)
+	}
+	r.changeClient("spa", func(c *oidc.Client) { c.MinLevel = oidc.LevelPHR })
+	r.clock.advance(time.Hour)
+	if _, err := sources[1].Token(); !errors.Is(err, rp.ErrEnded) {
+		t.Errorf("after the policy rose: got %v, want that the tokens ended", err)
+	}
+}
