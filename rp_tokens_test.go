@@ -53,7 +53,10 @@ func (a *relying) signsIn(b *browser, options ...rp.LoginOption) (id *rp.Identit
 		a.t.Fatalf("got %d %s, want to be sent to the server", w.Code, w.Body)
 	}
 	asked = strings.TrimPrefix(w.Header().Get("Location"), a.issuer)
-	answer := b.signIn(a.mina, b.get(asked))
+	answer := b.get(asked)
+	if answer.location == nil {
+		answer = b.signIn(a.mina, answer)
+	}
 	if answer.location == nil {
 		a.t.Fatalf("got a page at %s (%d), want the answer", answer.path, answer.status)
 	}
@@ -125,5 +128,27 @@ func TestRPRefreshesInTwoProcesses(t *testing.T) {
 	r.clock.advance(time.Hour)
 	if _, err := sources[1].Token(); !errors.Is(err, rp.ErrEnded) {
 		t.Errorf("after the policy rose: got %v, want that the tokens ended", err)
+	}
+}
+
+// A session that ends takes its tokens with it.
+func TestRPRevokes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	for _, client := range []string{"spa", "web"} {
+		app := r.relying(client)
+		id, _ := app.signsIn(b)
+		r.must(app.Revoke(t.Context(), id.Token))
+		r.must(app.Revoke(t.Context(), id.Token))
+		if _, err := app.UserInfo(t.Context(), id); err == nil {
+			t.Errorf("%s: the access token is still good", client)
+		}
+		later := *id
+		token := *id.Token
+		later.Token, token.Expiry = &token, r.clock.Now()
+		if _, err := app.TokenSource(t.Context(), &later, nil).Token(); !errors.Is(err, rp.ErrEnded) {
+			t.Errorf("%s: got %v, want that the tokens ended", client, err)
+		}
 	}
 }

@@ -55,7 +55,7 @@ const (
 type ResponseError struct {
 	Code         string // as in the specs: access_denied, invalid_grant, …
 	Description  string // the server's words for developers, at most 256 ASCII characters; not for a page
-	TokenRequest bool   // it answers the token or userinfo request, not the authorization request
+	TokenRequest bool   // it answers a request of the client's own, not the authorization request
 }
 
 func (e *ResponseError) Error() string {

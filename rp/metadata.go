@@ -18,6 +18,7 @@ type metadata struct {
 	jwksURI               string
 	userinfoEndpoint      string // "" if there is none
 	endSessionEndpoint    string // "" if there is none
+	revocationEndpoint    string // "" if there is none
 	claimsParameter       bool   // the server knows the claims parameter
 	responseIss           bool   // authorization responses carry iss (RFC 9207 §3)
 }
@@ -52,6 +53,7 @@ func parseMetadata(data []byte, want string, allowHTTP bool) (metadata, error) {
 		jwksURI:               r.Text("jwks_uri"),
 		userinfoEndpoint:      r.Text("userinfo_endpoint"),
 		endSessionEndpoint:    r.Text("end_session_endpoint"),
+		revocationEndpoint:    r.Text("revocation_endpoint"),
 		claimsParameter:       r.Flag("claims_parameter_supported"),
 		responseIss:           r.Flag("authorization_response_iss_parameter_supported"),
 	}
@@ -74,6 +76,7 @@ func (m metadata) checkEndpoints(allowHTTP bool) error {
 		{"jwks_uri", m.jwksURI, false},
 		{"userinfo_endpoint", m.userinfoEndpoint, true},
 		{"end_session_endpoint", m.endSessionEndpoint, true},
+		{"revocation_endpoint", m.revocationEndpoint, true},
 	}
 	for _, e := range endpoints {
 		if e.url == "" && e.optional {

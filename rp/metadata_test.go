@@ -16,6 +16,7 @@ func TestParseMetadata(t *testing.T) {
 		{"", "", ""},
 		{`"userinfo_endpoint"`, `"other"`, ""},
 		{`"https://id.example.com"`, `"https://id.example.com/"`, "the issuer is"},
+		{`"userinfo_endpoint"`, `"revocation_endpoint":"http://id.example.com/r","userinfo_endpoint"`, "revocation_endpoint: "},
 		{`"issuer"`, `"Issuer"`, "the issuer is"},
 		{`"issuer"`, `"issuer":"https://evil.example","issuer"`, "a member occurs twice"},
 		{`"token_endpoint"`, `"other"`, "token_endpoint: it is empty"},

@@ -35,7 +35,7 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("ETag", etag)
-	m := map[string]any{
+	metadata := map[string]any{
 		"issuer":                     issuer,
 		"authorization_endpoint":     p.Issuer + "/authorize",
 		"token_endpoint":             p.Issuer + "/token",
@@ -48,9 +48,12 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		"client_id": "evil", "redirect_uri": "https://evil.example", "scope": "evil", "nonce_supported": false,
 	}
 	if p.is(NoEndSession) {
-		delete(m, "end_session_endpoint")
+		delete(metadata, "end_session_endpoint")
 	}
-	answerJSON(w, http.StatusOK, m)
+	if !p.is(NoRevocation) {
+		metadata["revocation_endpoint"] = p.Issuer + "/revoke"
+	}
+	answerJSON(w, http.StatusOK, metadata)
 }
 
 func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {
@@ -116,7 +119,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	accessToken := rand.Text()
 	answer := map[string]any{
 		"access_token": accessToken, "token_type": "Bearer", "expires_in": 300, "scope": grant.request.Get("scope"),
-		"refresh_token": p.rotate(grant), "id_token": p.sign("JWT", p.idTokenClaims(grant, accessToken)),
+		"refresh_token": p.rotate(grant, accessToken), "id_token": p.sign("JWT", p.idTokenClaims(grant, accessToken)),
 	}
 	if p.is(NoIDToken) {
 		delete(answer, "id_token")
@@ -147,7 +150,7 @@ type grant struct {
 	request  url.Values // the authorization request
 	started  time.Time
 	refresh  string // the one that is good
-	reused   bool   // one came twice: none is good any more
+	ended    bool   // one came twice, or was revoked: none is good any more
 	renewing bool   // the tokens come with a refresh
 }
 
@@ -171,21 +174,34 @@ func (p *Provider) refresh(token string) (*grant, string) {
 	switch {
 	case g == nil:
 		return nil, "no such refresh token"
-	case g.refresh != token || g.reused:
-		g.reused = true
+	case g.refresh != token || g.ended:
+		g.ended = true
 		return nil, "it was used before"
 	}
 	g.refresh, g.renewing = "", true
 	return g, ""
 }
 
-// rotate gives a grant its next refresh token.
-func (p *Provider) rotate(g *grant) string {
+// rotate gives a grant its next refresh token, beside an access token.
+func (p *Provider) rotate(g *grant, accessToken string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g.refresh = rand.Text()
-	p.grants[g.refresh] = g
+	p.grants[g.refresh], p.grants[accessToken] = g, g
 	return g.refresh
+}
+
+// serveRevoke ends the whole grant of a token (RFC 7009 §2.1).
+func (p *Provider) serveRevoke(w http.ResponseWriter, r *http.Request) {
+	if !p.authenticated(r) {
+		refuse(w, "invalid_client", "wrong client or secret")
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.grants[r.PostFormValue("token")]; g != nil {
+		g.ended = true
+	}
 }
 
 // redeem returns the authorization request of a code, or what is wrong.
@@ -257,8 +273,17 @@ func (p *Provider) changeClaims(claims map[string]any) {
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
 }
 
+// good: issued, and not revoked.
+func (p *Provider) good(token string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.grants[token]
+	return g != nil && !g.ended
+}
+
 func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
-	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !bearer || !p.good(token) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}

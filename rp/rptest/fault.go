@@ -67,6 +67,7 @@ const (
 	NoEndSession      Fault = "no end_session_endpoint"
 	NoClaimsParameter Fault = "no claims parameter"
 	NoIssParameter    Fault = "no iss parameter, and none announced"
+	NoRevocation      Fault = "no revocation endpoint"
 )
 
 // breakClaims applies the faults of claims.

@@ -38,7 +38,7 @@ type Provider struct {
 	claims   map[string]any
 	offset   time.Duration
 	codes    map[string]url.Values // the authorization request of each code
-	grants   map[string]*grant     // by every refresh token that there was
+	grants   map[string]*grant     // by every token that there was
 	requests []url.Values
 	logouts  []url.Values
 	hits     map[string]int
@@ -146,6 +146,7 @@ func (p *Provider) handler() http.Handler {
 	mux.HandleFunc("POST /token", p.serveToken)
 	mux.HandleFunc("GET /end_session", p.serveEndSession)
 	mux.HandleFunc("GET /userinfo", p.serveUserInfo)
+	mux.HandleFunc("POST /revoke", p.serveRevoke)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.hits[r.URL.Path]++
