@@ -3,6 +3,7 @@ package sallyport_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -151,4 +152,26 @@ func TestRPRevokes(t *testing.T) {
 			t.Errorf("%s: got %v, want that the tokens ended", client, err)
 		}
 	}
+}
+
+// A client that signs gets in with its key wherever it speaks to the server.
+func TestRPSignsWhoItIs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	app := r.relying("web", r.signs("web").config)
+	id, _ := app.signsIn(r.browser())
+	source := app.TokenSource(t.Context(), id, nil)
+	r.clock.advance(time.Hour)
+	next, err := source.Token()
+	r.must(err)
+	r.must(app.Revoke(t.Context(), next))
+	r.clock.advance(time.Hour)
+	if _, err := source.Token(); !errors.Is(err, rp.ErrEnded) {
+		t.Errorf("after revocation: got %v, want that the tokens ended", err)
+	}
+}
+
+// config gives an application made with rp the key.
+func (s *signing) config(c *rp.Config) {
+	c.AuthMethod, c.ClientSecret, c.PrivateKey, c.KeyID = "", "", s.key.Key.(crypto.Signer), s.key.KeyID
 }

@@ -2,6 +2,7 @@ package rp
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,11 +14,13 @@ import (
 	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
-// How the client authenticates at the token endpoint (OpenID Connect Core §9).
+// How the client authenticates wherever it speaks to the server itself (OpenID Connect Core §9).
 const (
 	AuthBasic = "client_secret_basic" // the secret in the Authorization header, form-encoded (RFC 6749 §2.3.1)
 	AuthPost  = "client_secret_post"  // the secret in the body
 	AuthNone  = "none"                // no secret: a public client, held by PKCE alone
+
+	AuthPrivateKeyJWT = "private_key_jwt" // an assertion that PrivateKey signs, for the issuer, once
 )
 
 const (
@@ -36,7 +39,14 @@ type Config struct {
 	// without a secret sets AuthMethod to AuthNone.
 	ClientID     string
 	ClientSecret string
-	// AuthMethod is AuthBasic, AuthPost or AuthNone; empty means AuthBasic.
+	// PrivateKey signs who the client is, in place of a secret. It is of P-256,
+	// Ed25519 or RSA with 2048 bits and more, and may be in hardware.
+	PrivateKey crypto.Signer
+	// KeyID is the kid of the key as it is registered, and KeyAlg its algorithm;
+	// empty means ES256, EdDSA or PS256, as the key is.
+	KeyID, KeyAlg string
+	// AuthMethod is one of the constants; empty means AuthPrivateKeyJWT if there is a
+	// PrivateKey, else AuthBasic.
 	AuthMethod string
 	// RedirectURL is the absolute URL of the route that calls Callback, exactly as
 	// registered. With https, cookies get the prefix __Host- and Secure.
@@ -135,6 +145,12 @@ func New(ctx context.Context, config Config) (*Client, error) {
 func (c Config) withDefaults() Config {
 	if c.AuthMethod == "" {
 		c.AuthMethod = AuthBasic
+		if c.PrivateKey != nil {
+			c.AuthMethod = AuthPrivateKeyJWT
+		}
+	}
+	if c.PrivateKey != nil && c.KeyAlg == "" {
+		c.KeyAlg, _ = keyAlg(c.PrivateKey, "") // check has the error
 	}
 	if c.Scopes == nil {
 		c.Scopes = []string{"openid", "profile"}
@@ -192,7 +208,12 @@ func (c Config) check() error {
 }
 
 func (c Config) checkAuth() error {
+	if c.PrivateKey != nil && c.AuthMethod != AuthPrivateKeyJWT {
+		return fmt.Errorf("Config.PrivateKey is set, but AuthMethod is %q", c.AuthMethod)
+	}
 	switch c.AuthMethod {
+	case AuthPrivateKeyJWT:
+		return c.checkPrivateKey()
 	case AuthBasic, AuthPost:
 		if c.ClientSecret == "" {
 			return errors.New("Config.ClientSecret is empty; a client that has none sets AuthMethod to rp.AuthNone")
@@ -203,6 +224,19 @@ func (c Config) checkAuth() error {
 		}
 	default:
 		return fmt.Errorf("Config.AuthMethod: %q is not known", c.AuthMethod)
+	}
+	return nil
+}
+
+func (c Config) checkPrivateKey() error {
+	if c.PrivateKey == nil {
+		return errors.New("Config.PrivateKey is nil, but AuthMethod is rp.AuthPrivateKeyJWT")
+	}
+	if c.ClientSecret != "" {
+		return errors.New("Config.ClientSecret is set, but the client has a PrivateKey")
+	}
+	if _, err := keyAlg(c.PrivateKey, c.KeyAlg); err != nil {
+		return fmt.Errorf("Config.PrivateKey: %w", err)
 	}
 	return nil
 }

@@ -46,23 +46,41 @@ func (c *Client) grant(ctx context.Context, m metadata, doing string, form url.V
 	return parseTokens(a.Body, c.config.Now())
 }
 
-// postForm sends a form that the client authenticates (RFC 6749 §2.3.1).
+// postForm sends a form that the client authenticates.
 func (c *Client) postForm(ctx context.Context, endpoint string, form url.Values) (issuer.Answer, error) {
+	req, err := c.formRequest(ctx, endpoint, form)
+	if err != nil {
+		return issuer.Answer{}, err
+	}
+	return c.server.Do(req, longestAnswer)
+}
+
+// formRequest makes the request of postForm (RFC 6749 §2.3.1, RFC 7523 §2.2). It
+// is good once, as an assertion is.
+func (c *Client) formRequest(ctx context.Context, endpoint string, form url.Values) (*http.Request, error) {
 	if c.config.AuthMethod != AuthBasic {
 		form.Set("client_id", c.config.ClientID)
 	}
-	if c.config.AuthMethod == AuthPost {
+	switch c.config.AuthMethod {
+	case AuthPost:
 		form.Set("client_secret", c.config.ClientSecret)
+	case AuthPrivateKeyJWT:
+		assertion, err := c.assertion()
+		if err != nil {
+			return nil, err
+		}
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", assertion)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return issuer.Answer{}, err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if c.config.AuthMethod == AuthBasic {
 		req.SetBasicAuth(url.QueryEscape(c.config.ClientID), url.QueryEscape(c.config.ClientSecret))
 	}
-	return c.server.Do(req, longestAnswer)
+	return req, nil
 }
 
 // answerError is the error that an answer of an endpoint for clients stands for

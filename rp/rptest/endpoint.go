@@ -222,9 +222,13 @@ func (p *Provider) redeem(r *http.Request) (request url.Values, problem string) 
 	return request, ""
 }
 
-// authenticated accepts the secret in the header, form-encoded, or in the body,
-// and none at all, which is what a public client sends.
+// authenticated accepts an assertion if the client has a key. Else it accepts the
+// secret in the header, form-encoded, or in the body, and none at all, which is
+// what a public client sends.
 func (p *Provider) authenticated(r *http.Request) bool {
+	if p.signsWithKey() {
+		return p.asserted(r)
+	}
 	id, secret, basic := r.BasicAuth()
 	if !basic {
 		secret := r.PostFormValue("client_secret")

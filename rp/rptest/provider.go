@@ -31,17 +31,20 @@ type Provider struct {
 	ClientID     string
 	ClientSecret string
 
-	mu       sync.Mutex
-	alg      string
-	key      signingKey
-	faults   map[Fault]bool
-	claims   map[string]any
-	offset   time.Duration
-	codes    map[string]url.Values // the authorization request of each code
-	grants   map[string]*grant     // by every token that there was
-	requests []url.Values
-	logouts  []url.Values
-	hits     map[string]int
+	mu        sync.Mutex
+	alg       string
+	key       signingKey
+	client    *signingKey // the client's, if it has one in place of its secret
+	clientAlg string
+	used      map[string]bool // jti of the client's assertions
+	faults    map[Fault]bool
+	claims    map[string]any
+	offset    time.Duration
+	codes     map[string]url.Values // the authorization request of each code
+	grants    map[string]*grant     // by every token that there was
+	requests  []url.Values
+	logouts   []url.Values
+	hits      map[string]int
 }
 
 // NewProvider starts a provider on a loopback address; it stops with the test.
@@ -50,7 +53,7 @@ func NewProvider(t testing.TB) *Provider {
 	p := &Provider{
 		ClientID: "shop", ClientSecret: rand.Text() + "%+:", // must survive form-encoding
 		alg: "ES256", key: newSigningKey("ES256"),
-		codes: map[string]url.Values{}, grants: map[string]*grant{}, hits: map[string]int{},
+		codes: map[string]url.Values{}, grants: map[string]*grant{}, used: map[string]bool{}, hits: map[string]int{},
 	}
 	server := httptest.NewServer(p.handler())
 	t.Cleanup(server.Close)
@@ -63,10 +66,25 @@ func NewProvider(t testing.TB) *Provider {
 func (p *Provider) Config(redirectURL string) rp.Config {
 	key := make([]byte, 32)
 	rand.Read(key)
-	return rp.Config{
+	config := rp.Config{
 		Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret,
 		RedirectURL: redirectURL, CookieKey: key, Now: p.Now,
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client != nil {
+		config.ClientSecret, config.PrivateKey, config.KeyID, config.KeyAlg = "", p.client.private, p.client.id, p.clientAlg
+	}
+	return config
+}
+
+// UsePrivateKeyJWT gives the client a key for ES256, RS256, PS256 or EdDSA in place
+// of its secret. The following Configs have it.
+func (p *Provider) UsePrivateKeyJWT(alg string) {
+	key := newSigningKey(alg)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.client, p.clientAlg = &key, alg
 }
 
 // Misbehave makes the provider misbehave in these ways and no others; without
