@@ -27,6 +27,7 @@ const (
 	shortestCookieKey = 32 // bytes
 	defaultLeeway     = 30 * time.Second
 	longestLeeway     = 60 * time.Second
+	userAgent         = "sallyport-rp"
 )
 
 // Config describes a client as it is registered with the server. Issuer,
@@ -48,6 +49,11 @@ type Config struct {
 	// AuthMethod is one of the constants; empty means AuthPrivateKeyJWT if there is a
 	// PrivateKey, else AuthBasic.
 	AuthMethod string
+	// DPoPKey binds all tokens of the client to this key, with which each request
+	// that uses them proves itself (RFC 9449): a stolen token is of no use. It is as
+	// PrivateKey, but another one, and the same on all nodes. Tokens that the server
+	// does not bind are refused.
+	DPoPKey crypto.Signer
 	// RedirectURL is the absolute URL of the route that calls Callback, exactly as
 	// registered. With https, cookies get the prefix __Host- and Secure.
 	RedirectURL string
@@ -109,6 +115,7 @@ type Client struct {
 	cookies  string
 	metadata *issuer.Cache[metadata]
 	keys     *issuer.Keys
+	prover   *prover // nil without DPoPKey
 }
 
 func (c *Client) String() string   { return c.config.String() }
@@ -131,7 +138,13 @@ func New(ctx context.Context, config Config) (*Client, error) {
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("rp: %w", err)
 	}
-	c := &Client{config: config, server: issuer.NewClient(config.HTTPClient, "sallyport-rp")}
+	c := &Client{config: config, server: issuer.NewClient(config.HTTPClient, userAgent)}
+	if config.DPoPKey != nil {
+		var err error
+		if c.prover, err = newProver(config.DPoPKey, config.Now); err != nil {
+			return nil, fmt.Errorf("rp: Config.DPoPKey: %w", err)
+		}
+	}
 	c.secure = strings.HasPrefix(config.RedirectURL, "https:")
 	c.cookies = cookiePrefix(c.secure, config.Issuer, config.ClientID)
 	c.metadata = issuer.NewCache(config.Now, c.fetchMetadata)

@@ -36,14 +36,18 @@ func (c *Client) exchange(ctx context.Context, m metadata, code, verifier string
 
 // grant asks the token endpoint for tokens; doing is what for.
 func (c *Client) grant(ctx context.Context, m metadata, doing string, form url.Values) (tokens, error) {
-	a, err := c.postForm(ctx, m.tokenEndpoint, form)
+	a, err := c.postProven(ctx, m.tokenEndpoint, form)
 	if err != nil {
 		return tokens{}, &UnavailableError{Doing: doing, Err: err}
 	}
 	if a.Status != http.StatusOK {
 		return tokens{}, answerError(doing, a)
 	}
-	return parseTokens(a.Body, c.config.Now())
+	kind := "Bearer"
+	if c.prover != nil {
+		kind = "DPoP"
+	}
+	return parseTokens(a.Body, kind, c.config.Now())
 }
 
 // postForm sends a form that the client authenticates.
@@ -95,8 +99,9 @@ func answerError(doing string, a issuer.Answer) error {
 	return newResponseError(code, description, true)
 }
 
-// parseTokens reads a successful token response (OpenID Connect Core §3.1.3.3).
-func parseTokens(data []byte, now time.Time) (tokens, error) {
+// parseTokens reads a successful token response with a token of a type (OpenID
+// Connect Core §3.1.3.3, RFC 9449 §5).
+func parseTokens(data []byte, kind string, now time.Time) (tokens, error) {
 	object, err := issuer.ParseObject(data)
 	if err != nil {
 		return tokens{}, refuse("token response", "%v", err)
@@ -111,8 +116,8 @@ func parseTokens(data []byte, now time.Time) (tokens, error) {
 	if t.AccessToken == "" || strings.ContainsFunc(t.AccessToken, issuer.NotVisible) {
 		return tokens{}, refuse("access_token", "it is missing or malformed")
 	}
-	if !strings.EqualFold(t.TokenType, "Bearer") {
-		return tokens{}, refuse("token_type", "it is not Bearer")
+	if !strings.EqualFold(t.TokenType, kind) {
+		return tokens{}, refuse("token_type", "it is not %s", kind)
 	}
 	if t.ExpiresIn > 0 {
 		t.Expiry = now.Add(time.Duration(min(t.ExpiresIn, 1<<31)) * time.Second)

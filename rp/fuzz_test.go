@@ -142,7 +142,7 @@ func FuzzParseTokens(f *testing.F) {
 	f.Add([]byte(`{"access_token":"a","access_token":"b","token_type":"bearer","id_token":"x"}`))
 	f.Add([]byte(`{"id_token":"x.y.z","token_type":"Bearer"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := parseTokens(data, time.Unix(1e9, 0))
+		got, err := parseTokens(data, "Bearer", time.Unix(1e9, 0))
 		if err == nil && got.oauth2.AccessToken == "" {
 			t.Errorf("accepted %s", data)
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"golang.org/x/oauth2"
+
 	"github.com/sallyport-id/sallyport/internal/issuer"
 )
 
@@ -27,8 +29,8 @@ func (c *Client) UserInfo(ctx context.Context, id *Identity) (Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+id.Token.AccessToken)
-	a, err := c.server.Do(req, longestAnswer)
+	with := issuer.NewClient(c.HTTPClient(oauth2.StaticTokenSource(id.Token)), userAgent)
+	a, err := with.Do(req, longestAnswer)
 	if err == nil && (a.Status != http.StatusOK || !a.IsJSON()) {
 		err = fmt.Errorf("the answer has status %d and type %q", a.Status, issuer.Clip(a.Header.Get("Content-Type")))
 	}

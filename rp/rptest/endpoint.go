@@ -111,7 +111,12 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "invalid_client", "wrong client or secret")
 		return
 	}
-	grant, problem := p.grant(r)
+	key, problem := p.proven(w, r, "")
+	if problem != "" {
+		refuse(w, problem, "the DPoP proof")
+		return
+	}
+	grant, problem := p.grant(r, key)
 	if problem != "" || p.is(InvalidGrant) {
 		refuse(w, "invalid_grant", problem)
 		return
@@ -120,6 +125,9 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	answer := map[string]any{
 		"access_token": accessToken, "token_type": "Bearer", "expires_in": 300, "scope": grant.request.Get("scope"),
 		"refresh_token": p.rotate(grant, accessToken), "id_token": p.sign("JWT", p.idTokenClaims(grant, accessToken)),
+	}
+	if key != "" {
+		answer["token_type"] = "DPoP"
 	}
 	if p.is(NoIDToken) {
 		delete(answer, "id_token")
@@ -151,29 +159,35 @@ type grant struct {
 	started  time.Time
 	refresh  string // the one that is good
 	ended    bool   // one came twice, or was revoked: none is good any more
+	key      string // the thumbprint of the key that all tokens are bound to, "" for none
 	renewing bool   // the tokens come with a refresh
 }
 
 // grant returns what a token request stands for, or what is wrong.
-func (p *Provider) grant(r *http.Request) (*grant, string) {
+func (p *Provider) grant(r *http.Request, key string) (*grant, string) {
 	switch r.PostFormValue("grant_type") {
 	case "authorization_code":
 		request, problem := p.redeem(r)
-		return &grant{request: request, started: p.Now()}, problem
+		if jkt := request.Get("dpop_jkt"); jkt != "" && jkt != key && !p.is(NoDPoP) {
+			problem = "another key than dpop_jkt"
+		}
+		return &grant{request: request, started: p.Now(), key: key}, problem
 	case "refresh_token":
-		return p.refresh(r.PostFormValue("refresh_token"))
+		return p.refresh(r.PostFormValue("refresh_token"), key)
 	}
 	return nil, "wrong grant_type"
 }
 
 // refresh takes a refresh token once: a second use ends the grant.
-func (p *Provider) refresh(token string) (*grant, string) {
+func (p *Provider) refresh(token, key string) (*grant, string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.grants[token]
 	switch {
 	case g == nil:
 		return nil, "no such refresh token"
+	case g.key != key:
+		return nil, "another key"
 	case g.refresh != token || g.ended:
 		g.ended = true
 		return nil, "it was used before"
@@ -277,17 +291,21 @@ func (p *Provider) changeClaims(claims map[string]any) {
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
 }
 
-// good: issued, and not revoked.
-func (p *Provider) good(token string) bool {
+// good: issued to that key, and not revoked.
+func (p *Provider) good(token, key string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.grants[token]
-	return g != nil && !g.ended
+	return g != nil && !g.ended && g.key == key
 }
 
 func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
-	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer || !p.good(token) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	key, problem := p.proven(w, r, token)
+	if problem != "" {
+		w.Header().Set("WWW-Authenticate", `DPoP error="`+problem+`"`)
+	}
+	if (scheme == "DPoP") != (key != "") || problem != "" || !p.good(token, key) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}

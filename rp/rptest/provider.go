@@ -36,7 +36,8 @@ type Provider struct {
 	key       signingKey
 	client    *signingKey // the client's, if it has one in place of its secret
 	clientAlg string
-	used      map[string]bool // jti of the client's assertions
+	used      map[string]bool // jti of the client's assertions and proofs
+	nonces    map[string]bool // of DPoP proofs
 	faults    map[Fault]bool
 	claims    map[string]any
 	offset    time.Duration
@@ -53,7 +54,7 @@ func NewProvider(t testing.TB) *Provider {
 	p := &Provider{
 		ClientID: "shop", ClientSecret: rand.Text() + "%+:", // must survive form-encoding
 		alg: "ES256", key: newSigningKey("ES256"),
-		codes: map[string]url.Values{}, grants: map[string]*grant{}, used: map[string]bool{}, hits: map[string]int{},
+		codes: map[string]url.Values{}, grants: map[string]*grant{}, used: map[string]bool{}, nonces: map[string]bool{}, hits: map[string]int{},
 	}
 	server := httptest.NewServer(p.handler())
 	t.Cleanup(server.Close)
