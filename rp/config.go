@@ -63,6 +63,10 @@ type Config struct {
 	// Scopes are what to ask for; nil means openid and profile. openid is added
 	// where it is missing.
 	Scopes []string
+	// PushRequests makes Login send its request to the server itself and give the
+	// browser a reference, so that nobody between reads or changes it (RFC 9126). It
+	// happens in any case if the server's metadata require it.
+	PushRequests bool
 	// Require is what every login must prove. The zero value requires nothing; MFA
 	// requires a second factor.
 	Require Requirement

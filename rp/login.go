@@ -70,7 +70,7 @@ func (l *loginRequest) set(name, value string) {
 // 15 minutes; a sixth ends the oldest.
 //
 // It answers the request in any case, by Config.ErrorPage if the server cannot be
-// reached (*UnavailableError) or if nobody navigated here (ErrNotNavigation).
+// reached or refuses a pushed request (*UnavailableError) or if nobody navigated here (ErrNotNavigation).
 func (c *Client) Login(w http.ResponseWriter, r *http.Request, options ...LoginOption) {
 	w.Header().Set("Cache-Control", "no-store")
 	location, err := c.startLogin(w, r, options)
@@ -104,6 +104,11 @@ func (c *Client) startLogin(w http.ResponseWriter, r *http.Request, options []Lo
 	location, err := c.authorizationURL(m, p, l)
 	if err != nil {
 		return "", err
+	}
+	if c.config.PushRequests || m.requirePushed {
+		if location, err = c.push(r.Context(), m, location); err != nil {
+			return "", err
+		}
 	}
 	return location, c.storePending(w, r, p)
 }

@@ -19,8 +19,10 @@ type metadata struct {
 	userinfoEndpoint      string // "" if there is none
 	endSessionEndpoint    string // "" if there is none
 	revocationEndpoint    string // "" if there is none
-	claimsParameter       bool   // the server knows the claims parameter
-	responseIss           bool   // authorization responses carry iss (RFC 9207 §3)
+	pushedEndpoint        string // "" if there is none (RFC 9126 §5)
+	requirePushed         bool
+	claimsParameter       bool // the server knows the claims parameter
+	responseIss           bool // authorization responses carry iss (RFC 9207 §3)
 }
 
 // fetchMetadata gets the metadata from where the issuer says (OpenID Connect
@@ -53,6 +55,8 @@ func parseMetadata(data []byte, want string, allowHTTP bool) (metadata, error) {
 		jwksURI:               r.Text("jwks_uri"),
 		userinfoEndpoint:      r.Text("userinfo_endpoint"),
 		endSessionEndpoint:    r.Text("end_session_endpoint"),
+		pushedEndpoint:        r.Text("pushed_authorization_request_endpoint"),
+		requirePushed:         r.Flag("require_pushed_authorization_requests"),
 		revocationEndpoint:    r.Text("revocation_endpoint"),
 		claimsParameter:       r.Flag("claims_parameter_supported"),
 		responseIss:           r.Flag("authorization_response_iss_parameter_supported"),
@@ -77,6 +81,7 @@ func (m metadata) checkEndpoints(allowHTTP bool) error {
 		{"userinfo_endpoint", m.userinfoEndpoint, true},
 		{"end_session_endpoint", m.endSessionEndpoint, true},
 		{"revocation_endpoint", m.revocationEndpoint, true},
+		{"pushed_authorization_request_endpoint", m.pushedEndpoint, true},
 	}
 	for _, e := range endpoints {
 		if e.url == "" && e.optional {

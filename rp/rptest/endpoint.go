@@ -47,11 +47,15 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		// What a client must not take for settings of its own.
 		"client_id": "evil", "redirect_uri": "https://evil.example", "scope": "evil", "nonce_supported": false,
 	}
-	if p.is(NoEndSession) {
-		delete(metadata, "end_session_endpoint")
+	if !p.is(NoPushed) {
+		metadata["pushed_authorization_request_endpoint"] = p.Issuer + "/par"
+		metadata["require_pushed_authorization_requests"] = p.is(OnlyPushed)
 	}
 	if !p.is(NoRevocation) {
 		metadata["revocation_endpoint"] = p.Issuer + "/revoke"
+	}
+	if p.is(NoEndSession) {
+		delete(metadata, "end_session_endpoint")
 	}
 	answerJSON(w, http.StatusOK, metadata)
 }
@@ -61,9 +65,51 @@ func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, p.keySet())
 }
 
+// servePushed takes an authorization request in exchange for a reference (RFC 9126
+// §2).
+func (p *Provider) servePushed(w http.ResponseWriter, r *http.Request) {
+	if !p.authenticated(r) {
+		refuse(w, "invalid_client", "wrong client or secret")
+		return
+	}
+	key, problem := p.proven(w, r, "")
+	if problem == "" && key != "" && r.PostFormValue("dpop_jkt") != key {
+		problem = "invalid_dpop_proof"
+	}
+	if problem != "" {
+		refuse(w, problem, "the DPoP proof")
+		return
+	}
+	reference := "urn:ietf:params:oauth:request_uri:" + rand.Text()
+	p.mu.Lock()
+	p.pushed[reference] = maps.Clone(r.PostForm)
+	p.mu.Unlock()
+	answerJSON(w, http.StatusCreated, map[string]any{"request_uri": reference, "expires_in": 60})
+}
+
+// request is the authorization request that a query is or refers to, once; nil if
+// it is none.
+func (p *Provider) request(q url.Values) url.Values {
+	reference := q.Get("request_uri")
+	if reference == "" && p.is(OnlyPushed) {
+		return nil
+	}
+	if reference == "" {
+		return q
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pushed := p.pushed[reference]
+	delete(p.pushed, reference)
+	if pushed.Get("client_id") != q.Get("client_id") {
+		return nil
+	}
+	return pushed
+}
+
 // serveAuthorize sends everyone back with a code at once.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	q := p.request(r.URL.Query())
 	back, err := url.Parse(q.Get("redirect_uri"))
 	if err != nil || !back.IsAbs() || q.Get("client_id") != p.ClientID || q.Get("response_type") != "code" ||
 		q.Get("code_challenge_method") != "S256" || !strings.Contains(" "+q.Get("scope")+" ", " openid ") {

@@ -36,8 +36,9 @@ type Provider struct {
 	key       signingKey
 	client    *signingKey // the client's, if it has one in place of its secret
 	clientAlg string
-	used      map[string]bool // jti of the client's assertions and proofs
-	nonces    map[string]bool // of DPoP proofs
+	used      map[string]bool       // jti of the client's assertions and proofs
+	pushed    map[string]url.Values // pushed authorization requests by their references
+	nonces    map[string]bool       // of DPoP proofs
 	faults    map[Fault]bool
 	claims    map[string]any
 	offset    time.Duration
@@ -54,7 +55,7 @@ func NewProvider(t testing.TB) *Provider {
 	p := &Provider{
 		ClientID: "shop", ClientSecret: rand.Text() + "%+:", // must survive form-encoding
 		alg: "ES256", key: newSigningKey("ES256"),
-		codes: map[string]url.Values{}, grants: map[string]*grant{}, used: map[string]bool{}, nonces: map[string]bool{}, hits: map[string]int{},
+		codes: map[string]url.Values{}, grants: map[string]*grant{}, used: map[string]bool{}, nonces: map[string]bool{}, pushed: map[string]url.Values{}, hits: map[string]int{},
 	}
 	server := httptest.NewServer(p.handler())
 	t.Cleanup(server.Close)
@@ -161,6 +162,7 @@ func (p *Provider) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.serveMetadata)
 	mux.HandleFunc("GET /jwks.json", p.serveKeys)
+	mux.HandleFunc("POST /par", p.servePushed)
 	mux.HandleFunc("GET /authorize", p.serveAuthorize)
 	mux.HandleFunc("POST /token", p.serveToken)
 	mux.HandleFunc("GET /end_session", p.serveEndSession)
