@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -174,4 +175,38 @@ func TestRPSignsWhoItIs(t *testing.T) {
 // config gives an application made with rp the key.
 func (s *signing) config(c *rp.Config) {
 	c.AuthMethod, c.ClientSecret, c.PrivateKey, c.KeyID = "", "", s.key.Key.(crypto.Signer), s.key.KeyID
+}
+
+// A client that is held to everything: it signs who it is, sends its request ahead
+// and binds its tokens to a key, with the server's nonces.
+func TestRPWithEverything(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	key := r.holder().key
+	app := r.relying("web", r.signs("web").config, func(c *rp.Config) { c.DPoPKey, c.PushRequests, c.UserInfo = key, true, true })
+	r.changeClient("web", func(c *oidc.Client) { c.DPoPBound, c.RequirePushed, c.RequireDPoPNonce = true, true, true })
+	id, asked := app.signsIn(r.browser(), rp.UILocales("en"))
+	if u, err := url.Parse(asked); err != nil || len(u.Query()) != 2 || !u.Query().Has("request_uri") || !u.Query().Has("client_id") {
+		t.Errorf("the browser carried %s, want a reference alone", asked)
+	}
+	if id.Token.TokenType != "DPoP" || id.PreferredUsername != r.mina.login {
+		t.Errorf("got %s, %q", id.Token.TokenType, id.PreferredUsername)
+	}
+	source := app.TokenSource(t.Context(), id, nil)
+	for range 2 {
+		r.clock.advance(time.Hour) // the nonce is old by then
+		token, err := source.Token()
+		r.must(err)
+		id.Token = token
+		_, err = app.UserInfo(t.Context(), id)
+		r.must(err)
+	}
+	bare := &http.Client{Transport: &oauth2.Transport{Source: oauth2.StaticTokenSource(id.Token)}}
+	res, err := bare.Get(r.issuer + "/userinfo")
+	r.must(err)
+	res.Body.Close()
+	if res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the token without its key: got %s, want 401", res.Status)
+	}
+	r.must(app.Revoke(t.Context(), id.Token))
 }
