@@ -210,3 +210,55 @@ func TestRPWithEverything(t *testing.T) {
 	}
 	r.must(app.Revoke(t.Context(), id.Token))
 }
+
+// noBrowser is a client that signs nobody in by a browser.
+func noBrowser(c *rp.Config) { c.RedirectURL, c.CookieKey = "", nil }
+
+// A device gets tokens after its user said yes elsewhere, and keeps them fresh.
+func TestRPOnADevice(t *testing.T) {
+	t.Parallel()
+	r := withDevices(t)
+	tv := r.relying("tv", noBrowser, func(c *rp.Config) { c.DPoPKey = r.holder().key })
+	d, err := tv.DeviceAuthorization(t.Context())
+	r.must(err)
+	if d.VerificationURI != r.issuer+"/device" || d.Interval != 5 || d.Expiry.Sub(r.clock.Now()).Round(time.Minute) != 10*time.Minute {
+		t.Errorf("got %+v", d)
+	}
+	r.browser().allowsDevice(&waiting{rig: r, DeviceAuthorization: oidc.DeviceAuthorization{UserCode: d.UserCode}})
+	d.Interval = 1
+	id, err := tv.Poll(t.Context(), d)
+	r.must(err)
+	if id.ACR != rp.ACR2FA || id.Token.RefreshToken == "" || id.Token.TokenType != "DPoP" {
+		t.Errorf("got %v", id)
+	}
+	r.clock.advance(time.Hour)
+	token, err := tv.TokenSource(t.Context(), id, nil).Token()
+	r.must(err)
+	id.Token = token
+	_, err = tv.UserInfo(t.Context(), id)
+	r.must(err)
+}
+
+// A machine has tokens of its own, bound to its key.
+func TestRPForAMachine(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	worker := r.relying("worker", noBrowser, r.signs("worker").config, func(c *rp.Config) { c.DPoPKey = r.holder().key })
+	source := worker.ClientCredentials(t.Context(), orders, "orders:read")
+	first, err := source.Token()
+	r.must(err)
+	if answer := r.introspect("orders", first.AccessToken); answer["active"] != true || answer["token_type"] != "DPoP" || answer["client_id"] != "worker" {
+		t.Errorf("got %v", answer)
+	}
+	r.clock.advance(time.Hour)
+	next, err := source.Token()
+	r.must(err)
+	if next.AccessToken == first.AccessToken {
+		t.Error("the token did not change")
+	}
+	_, err = worker.ClientCredentials(t.Context(), orders, "orders:write").Token()
+	var response *rp.ResponseError
+	if !errors.As(err, &response) || response.Code != oidc.InvalidScope {
+		t.Errorf("a scope that is not its: got %v", err)
+	}
+}

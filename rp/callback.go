@@ -2,6 +2,7 @@ package rp
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -32,6 +33,9 @@ func (c *Client) Callback(w http.ResponseWriter, r *http.Request) (*Identity, er
 }
 
 func (c *Client) finishLogin(w http.ResponseWriter, r *http.Request) (*Identity, error) {
+	if c.config.RedirectURL == "" {
+		return nil, &UnavailableError{Doing: "signing in", Err: errors.New("Config.RedirectURL is empty")}
+	}
 	params := r.URL.Query()
 	if len(params["state"]) != 1 || params.Get("state") == "" {
 		return nil, &StateError{StateMissing}
@@ -79,6 +83,12 @@ func (c *Client) identify(ctx context.Context, m metadata, login pending, code s
 	if err != nil {
 		return nil, err
 	}
+	return c.identifyBy(ctx, tokens, login)
+}
+
+// identifyBy says whose tokens these are, if they are of this login and meet what
+// is required.
+func (c *Client) identifyBy(ctx context.Context, tokens tokens, login pending) (*Identity, error) {
 	id, err := c.verifyIDToken(ctx, tokens.idToken, expected{nonce: login.nonce, accessToken: tokens.oauth2.AccessToken})
 	if err != nil {
 		return nil, err

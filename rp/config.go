@@ -30,8 +30,9 @@ const (
 	userAgent         = "sallyport-rp"
 )
 
-// Config describes a client as it is registered with the server. Issuer,
-// ClientID, RedirectURL and CookieKey must be set.
+// Config describes a client as it is registered with the server. Issuer and
+// ClientID must be set, and RedirectURL and CookieKey, unless the client signs
+// nobody in by a browser.
 type Config struct {
 	// Issuer is the server's issuer identifier, an https URL without query. It must
 	// equal the server's own, byte for byte.
@@ -198,17 +199,14 @@ func (c Config) check() error {
 	if strings.Contains(c.Issuer, "?") {
 		return errors.New("Config.Issuer: an issuer has no query")
 	}
-	if err := issuer.CheckURL(c.RedirectURL, c.InsecureAllowHTTP); err != nil {
-		return fmt.Errorf("Config.RedirectURL: %w", err)
+	if err := c.checkBrowser(); err != nil {
+		return err
 	}
 	if c.ClientID == "" {
 		return errors.New("Config.ClientID is empty")
 	}
 	if err := c.checkAuth(); err != nil {
 		return err
-	}
-	if err := checkCookieKey(c.CookieKey); err != nil {
-		return fmt.Errorf("Config.CookieKey: %w", err)
 	}
 	for _, s := range c.Scopes {
 		if s == "" || strings.ContainsFunc(s, issuer.NotScope) {
@@ -220,6 +218,20 @@ func (c Config) check() error {
 	}
 	if c.Leeway < 0 || c.Leeway > longestLeeway {
 		return fmt.Errorf("Config.Leeway: %v is not between 0 and %v", c.Leeway, longestLeeway)
+	}
+	return nil
+}
+
+// checkBrowser checks what Login and Callback need.
+func (c Config) checkBrowser() error {
+	if c.RedirectURL == "" && c.CookieKey == nil {
+		return nil
+	}
+	if err := issuer.CheckURL(c.RedirectURL, c.InsecureAllowHTTP); err != nil {
+		return fmt.Errorf("Config.RedirectURL: %w", err)
+	}
+	if err := checkCookieKey(c.CookieKey); err != nil {
+		return fmt.Errorf("Config.CookieKey: %w", err)
 	}
 	return nil
 }

@@ -41,6 +41,8 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		{func(c *rp.Config) { c.ClientSecret, c.AuthMethod = "", rp.AuthNone }, ""},
 		{func(c *rp.Config) { c.AuthMethod = rp.AuthNone }, "Config.ClientSecret is set"},
 		{func(c *rp.Config) { c.AuthMethod = "client_secret_jwt" }, "Config.AuthMethod: "},
+		{func(c *rp.Config) { c.RedirectURL, c.CookieKey = "", nil }, ""},
+		{func(c *rp.Config) { c.RedirectURL = "" }, "Config.RedirectURL: it is empty"},
 		{func(c *rp.Config) { c.CookieKey = nil }, "Config.CookieKey: 0 bytes"},
 		{func(c *rp.Config) { c.CookieKey = []byte("short") }, "Config.CookieKey: 5 bytes"},
 		{func(c *rp.Config) { c.CookieKey = make([]byte, 32) }, "Config.CookieKey: all bytes are zero"},

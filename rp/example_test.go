@@ -2,6 +2,7 @@ package rp_test
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"io"
 	"log"
@@ -71,4 +72,39 @@ func ExampleClient_TokenSource() {
 		defer res.Body.Close()
 		io.Copy(w, res.Body)
 	})
+}
+
+// A terminal on a server signs its user in elsewhere.
+func ExampleClient_Poll() {
+	ctx := context.Background()
+	tool, err := rp.New(ctx, rp.Config{Issuer: "https://id.example.com", ClientID: "tool", AuthMethod: rp.AuthNone, Require: rp.MFA})
+	if err != nil {
+		log.Fatal(err)
+	}
+	device, err := tool.DeviceAuthorization(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("Go to %s and type %s.", device.VerificationURI, device.UserCode)
+	id, err := tool.Poll(ctx, device)
+	if err != nil {
+		log.Fatal(rp.Reason(err))
+	}
+	log.Print("signed in: ", id)
+}
+
+// A nightly job signs who it is and binds its tokens to a second key.
+func ExampleClient_ClientCredentials() {
+	ctx := context.Background()
+	var signing, proving crypto.Signer // from files, or from hardware
+	job, err := rp.New(ctx, rp.Config{Issuer: "https://id.example.com", ClientID: "nightly", PrivateKey: signing, KeyID: "2026", DPoPKey: proving})
+	if err != nil {
+		log.Fatal(err)
+	}
+	api := job.HTTPClient(job.ClientCredentials(ctx, "https://orders.example.com/", "orders:read"))
+	res, err := api.Get("https://orders.example.com/today")
+	if err != nil {
+		log.Fatal(err)
+	}
+	res.Body.Close()
 }

@@ -92,6 +92,9 @@ func (c *Client) startLogin(w http.ResponseWriter, r *http.Request, options []Lo
 	for _, option := range options {
 		option(&l)
 	}
+	if c.config.RedirectURL == "" {
+		return "", &UnavailableError{Doing: "signing in", Err: errors.New("Config.RedirectURL is empty")}
+	}
 	m, err := c.serverMetadata(r.Context())
 	if err != nil {
 		return "", err

@@ -21,8 +21,9 @@ type metadata struct {
 	revocationEndpoint    string // "" if there is none
 	pushedEndpoint        string // "" if there is none (RFC 9126 §5)
 	requirePushed         bool
-	claimsParameter       bool // the server knows the claims parameter
-	responseIss           bool // authorization responses carry iss (RFC 9207 §3)
+	deviceEndpoint        string // "" if there is none (RFC 8628 §4)
+	claimsParameter       bool   // the server knows the claims parameter
+	responseIss           bool   // authorization responses carry iss (RFC 9207 §3)
 }
 
 // fetchMetadata gets the metadata from where the issuer says (OpenID Connect
@@ -57,6 +58,7 @@ func parseMetadata(data []byte, want string, allowHTTP bool) (metadata, error) {
 		endSessionEndpoint:    r.Text("end_session_endpoint"),
 		pushedEndpoint:        r.Text("pushed_authorization_request_endpoint"),
 		requirePushed:         r.Flag("require_pushed_authorization_requests"),
+		deviceEndpoint:        r.Text("device_authorization_endpoint"),
 		revocationEndpoint:    r.Text("revocation_endpoint"),
 		claimsParameter:       r.Flag("claims_parameter_supported"),
 		responseIss:           r.Flag("authorization_response_iss_parameter_supported"),
@@ -81,6 +83,7 @@ func (m metadata) checkEndpoints(allowHTTP bool) error {
 		{"userinfo_endpoint", m.userinfoEndpoint, true},
 		{"end_session_endpoint", m.endSessionEndpoint, true},
 		{"revocation_endpoint", m.revocationEndpoint, true},
+		{"device_authorization_endpoint", m.deviceEndpoint, true},
 		{"pushed_authorization_request_endpoint", m.pushedEndpoint, true},
 	}
 	for _, e := range endpoints {

@@ -83,7 +83,7 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 		case stored.Token.RefreshToken == "":
 			return nil, fmt.Errorf("%w: there is no refresh token", ErrEnded)
 		case s.client.config.Now().Before(stored.Until):
-			if err := s.wait(); err != nil {
+			if err := sleep(s.ctx, refreshPoll); err != nil {
 				return nil, err
 			}
 			continue
@@ -142,17 +142,6 @@ func tokenStoreError(err error) error {
 		return nil
 	}
 	return fmt.Errorf("rp: the token store: %w", err)
-}
-
-func (s *tokenSource) wait() error {
-	timer := time.NewTimer(refreshPoll)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	}
 }
 
 // refresh uses the refresh token that was claimed, and stores what comes of it.

@@ -47,6 +47,9 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		// What a client must not take for settings of its own.
 		"client_id": "evil", "redirect_uri": "https://evil.example", "scope": "evil", "nonce_supported": false,
 	}
+	if !p.is(NoDevices) {
+		metadata["device_authorization_endpoint"] = p.Issuer + "/device_authorization"
+	}
 	if !p.is(NoPushed) {
 		metadata["pushed_authorization_request_endpoint"] = p.Issuer + "/par"
 		metadata["require_pushed_authorization_requests"] = p.is(OnlyPushed)
@@ -162,6 +165,10 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		refuse(w, problem, "the DPoP proof")
 		return
 	}
+	if code := p.deviceAnswer(r.PostFormValue("device_code")); code != "" {
+		refuse(w, code, "the device")
+		return
+	}
 	grant, problem := p.grant(r, key)
 	if problem != "" || p.is(InvalidGrant) {
 		refuse(w, "invalid_grant", problem)
@@ -171,6 +178,10 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	answer := map[string]any{
 		"access_token": accessToken, "token_type": "Bearer", "expires_in": 300, "scope": grant.request.Get("scope"),
 		"refresh_token": p.rotate(grant, accessToken), "id_token": p.sign("JWT", p.idTokenClaims(grant, accessToken)),
+	}
+	if grant.own {
+		delete(answer, "refresh_token")
+		delete(answer, "id_token")
 	}
 	if key != "" {
 		answer["token_type"] = "DPoP"
@@ -206,7 +217,8 @@ type grant struct {
 	refresh  string // the one that is good
 	ended    bool   // one came twice, or was revoked: none is good any more
 	key      string // the thumbprint of the key that all tokens are bound to, "" for none
-	renewing bool   // the tokens come with a refresh
+	renewing bool   // the tokens come without a nonce: with a refresh, or to a device
+	own      bool   // the client's, not a user's
 }
 
 // grant returns what a token request stands for, or what is wrong.
@@ -220,6 +232,10 @@ func (p *Provider) grant(r *http.Request, key string) (*grant, string) {
 		return &grant{request: request, started: p.Now(), key: key}, problem
 	case "refresh_token":
 		return p.refresh(r.PostFormValue("refresh_token"), key)
+	case "client_credentials":
+		return &grant{request: url.Values{"scope": r.PostForm["scope"]}, key: key, own: true}, ""
+	case "urn:ietf:params:oauth:grant-type:device_code":
+		return &grant{request: url.Values{"scope": {"openid profile"}}, started: p.Now(), key: key, renewing: true}, ""
 	}
 	return nil, "wrong grant_type"
 }

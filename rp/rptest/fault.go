@@ -67,6 +67,7 @@ const (
 	NoEndSession      Fault = "no end_session_endpoint"
 	NoClaimsParameter Fault = "no claims parameter"
 	NoIssParameter    Fault = "no iss parameter, and none announced"
+	NoDevices         Fault = "no endpoint for devices"
 	OnlyPushed        Fault = "authorization requests must be pushed"
 	NoPushed          Fault = "no endpoint for pushed requests"
 	DPoPNonces        Fault = "DPoP proofs need a nonce, of which each is good once"

@@ -31,6 +31,7 @@ type Provider struct {
 	ClientID     string
 	ClientSecret string
 
+	mux       *http.ServeMux
 	mu        sync.Mutex
 	alg       string
 	key       signingKey
@@ -38,6 +39,8 @@ type Provider struct {
 	clientAlg string
 	used      map[string]bool       // jti of the client's assertions and proofs
 	pushed    map[string]url.Values // pushed authorization requests by their references
+	devices   map[string][]string   // what is still to answer to each device code, before the tokens
+	answers   []string              // to the next device
 	nonces    map[string]bool       // of DPoP proofs
 	faults    map[Fault]bool
 	claims    map[string]any
@@ -55,9 +58,10 @@ func NewProvider(t testing.TB) *Provider {
 	p := &Provider{
 		ClientID: "shop", ClientSecret: rand.Text() + "%+:", // must survive form-encoding
 		alg: "ES256", key: newSigningKey("ES256"),
-		codes: map[string]url.Values{}, grants: map[string]*grant{}, used: map[string]bool{}, nonces: map[string]bool{}, pushed: map[string]url.Values{}, hits: map[string]int{},
+		codes: map[string]url.Values{}, grants: map[string]*grant{}, used: map[string]bool{}, nonces: map[string]bool{}, devices: map[string][]string{}, pushed: map[string]url.Values{}, hits: map[string]int{},
 	}
-	server := httptest.NewServer(p.handler())
+	p.mux = p.routes()
+	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.Issuer = server.URL
 	return p
@@ -78,6 +82,14 @@ func (p *Provider) Config(redirectURL string) rp.Config {
 		config.ClientSecret, config.PrivateKey, config.KeyID, config.KeyAlg = "", p.client.private, p.client.id, p.clientAlg
 	}
 	return config
+}
+
+// AnswerDevices sets what devices hear, one after another, before they get tokens
+// without further ado: authorization_pending, slow_down, access_denied, ….
+func (p *Provider) AnswerDevices(codes ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers = codes
 }
 
 // UsePrivateKeyJWT gives the client a key for ES256, RS256, PS256 or EdDSA in place
@@ -158,24 +170,28 @@ func (p *Provider) is(f Fault) bool {
 	return p.faults[f]
 }
 
-func (p *Provider) handler() http.Handler {
+func (p *Provider) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.serveMetadata)
 	mux.HandleFunc("GET /jwks.json", p.serveKeys)
 	mux.HandleFunc("POST /par", p.servePushed)
+	mux.HandleFunc("POST /device_authorization", p.serveDevice)
 	mux.HandleFunc("GET /authorize", p.serveAuthorize)
 	mux.HandleFunc("POST /token", p.serveToken)
 	mux.HandleFunc("GET /end_session", p.serveEndSession)
 	mux.HandleFunc("GET /userinfo", p.serveUserInfo)
 	mux.HandleFunc("POST /revoke", p.serveRevoke)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		p.hits[r.URL.Path]++
-		p.mu.Unlock()
-		if p.is(Down) {
-			http.Error(w, "down", http.StatusServiceUnavailable)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+	return mux
+}
+
+// ServeHTTP answers without a network, for a test that has a transport of its own.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	p.hits[r.URL.Path]++
+	p.mu.Unlock()
+	if p.is(Down) {
+		http.Error(w, "down", http.StatusServiceUnavailable)
+		return
+	}
+	p.mux.ServeHTTP(w, r)
 }
