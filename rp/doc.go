@@ -17,7 +17,7 @@
 // ID token. A claim that is missing, unreadable or too weak refuses the login.
 // Options only ever add checks; what weakens one begins with Insecure.
 //
-// The package keeps no state but caches of the server's metadata and keys: a
+// The package keeps no state but caches of the server's metadata, keys and nonces: a
 // pending login lives in a cookie, so any node that has the same CookieKey can
 // finish it.
 //
@@ -30,6 +30,12 @@
 //	RequireFresh, StepUp     who proved too little, or too long ago, does so again
 //	Logout                   here and at the server
 //	BackchannelLogout        the server says that a session is over
+//
+// Beyond the sign-in, TokenSource keeps its tokens fresh, in several processes too,
+// and HTTPClient calls APIs with them. Poll signs in where there is no browser, and
+// ClientCredentials is for what the client does by itself. Config.PrivateKey takes
+// the place of a secret, Config.DPoPKey makes stolen tokens useless, and
+// Config.PushRequests keeps requests out of the browser.
 //
 // It imports the standard library, go-jose, and golang.org/x/oauth2 for its
 // types; a test lists them.
