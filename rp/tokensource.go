@@ -160,7 +160,7 @@ func (s *tokenSource) refresh(claim record) (*oauth2.Token, error) {
 		next = claim
 		next.Refresher, next.Until = "", time.Time{}
 	}
-	won, err := s.swap(ctx, claim.text(), next.text())
+	won, err := s.settle(ctx, claim.text(), next.text())
 	if err != nil {
 		return nil, errors.Join(failure, err)
 	}
@@ -168,6 +168,17 @@ func (s *tokenSource) refresh(claim record) (*oauth2.Token, error) {
 		return nil, nil
 	}
 	return token, failure
+}
+
+// settle swaps until the store answers, or time is up: the new refresh token is
+// nowhere else.
+func (s *tokenSource) settle(ctx context.Context, old, next []byte) (bool, error) {
+	for {
+		won, err := s.swap(ctx, old, next)
+		if err == nil || sleep(ctx, refreshPoll) != nil {
+			return won, err
+		}
+	}
 }
 
 // refresh asks for new tokens of the same sign-in. The error is ErrEnded if the

@@ -23,6 +23,9 @@ type row struct {
 	mu   sync.Mutex
 	text []byte
 	down error
+
+	failures int // of CompareAndSwap that are still to come, beginning with the second
+	swaps    int
 }
 
 func (r *row) Load(context.Context) ([]byte, error) {
@@ -34,6 +37,11 @@ func (r *row) Load(context.Context) ([]byte, error) {
 func (r *row) CompareAndSwap(_ context.Context, old, next []byte) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.swaps++
+	if r.swaps > 1 && r.failures > 0 {
+		r.failures--
+		return false, errors.New("the connection was lost")
+	}
 	if r.down != nil || !bytes.Equal(r.text, old) {
 		return false, r.down
 	}
@@ -242,6 +250,38 @@ func TestTokenSourceTriesAgain(t *testing.T) {
 	store.set([]byte("{}"))
 	if _, err := source.Token(); err == nil || errors.Is(err, rp.ErrEnded) {
 		t.Errorf("junk in the store: got %v", err)
+	}
+}
+
+// cutting cancels when a token request is on its way.
+type cutting struct{ cancel *context.CancelFunc }
+
+func (c cutting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path == "/token" && *c.cancel != nil {
+		(*c.cancel)()
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// A new refresh token is kept when who wanted it has gone, and when the store loses
+// the connection.
+func TestTokenSourceKeepsWhatItGot(t *testing.T) {
+	t.Parallel()
+	p := rptest.NewProvider(t)
+	var cancel context.CancelFunc
+	a, id := signedIn(t, p, func(c *rp.Config) { c.HTTPClient = &http.Client{Transport: cutting{&cancel}} })
+	store := new(row)
+	mustToken(t, a.client.TokenSource(t.Context(), id, store))
+	p.Advance(5 * time.Minute)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	cancel = stop
+	mustToken(t, a.client.TokenSource(ctx, id, store))
+	p.Advance(5 * time.Minute)
+	store.swaps, store.failures = 0, 2
+	mustToken(t, a.client.TokenSource(t.Context(), id, store))
+	if p.Hits("/token") != 3 || store.failures != 0 {
+		t.Errorf("got %d token requests, want 3", p.Hits("/token"))
 	}
 }
 
