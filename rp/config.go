@@ -31,8 +31,8 @@ const (
 )
 
 // Config describes a client as it is registered with the server. Issuer and
-// ClientID must be set, and RedirectURL and CookieKey, unless the client signs
-// nobody in by a browser.
+// ClientID must be set, and RedirectURL and CookieKey, which are both left zero if
+// the client signs nobody in by a browser.
 type Config struct {
 	// Issuer is the server's issuer identifier, an https URL without query. It must
 	// equal the server's own, byte for byte.

@@ -32,6 +32,9 @@ func digest(s string) string {
 // aead makes the cipher of one cookie. Its key serves this purpose, name, server
 // and client alone.
 func (c *Client) aead(purpose, name string) (cipher.AEAD, error) {
+	if err := checkCookieKey(c.config.CookieKey); err != nil { // a client without a browser has none
+		return nil, err
+	}
 	info := strings.Join([]string{purpose, name, c.config.Issuer, c.config.ClientID}, "\x00")
 	key, err := hkdf.Key(sha256.New, c.config.CookieKey, nil, info, 32)
 	if err != nil {

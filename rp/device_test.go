@@ -130,6 +130,9 @@ func TestDeviceAuthorizationFails(t *testing.T) {
 	if w.Code != http.StatusServiceUnavailable || !errors.As(err, &unavailable) {
 		t.Errorf("a browser at a client without: got %d and %v", w.Code, err)
 	}
+	if _, err := c.Sessions(rp.SessionConfig{}); err == nil || !strings.Contains(err.Error(), "Config.CookieKey") {
+		t.Errorf("sessions without a key for their cookies: got %v", err)
+	}
 }
 
 func TestClientCredentials(t *testing.T) {

@@ -108,6 +108,9 @@ type Sessions struct {
 // ID token is left out. And it cannot be ended on this side: Logout takes the
 // cookie away from the browser, but who copied it before has it until it expires.
 func (c *Client) Sessions(config SessionConfig) (*Sessions, error) {
+	if c.config.CookieKey == nil {
+		return nil, errors.New("rp: Config.CookieKey is nil: the client signs nobody in by a browser")
+	}
 	if config.Idle == 0 {
 		config.Idle = defaultIdle
 	}
