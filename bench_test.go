@@ -173,6 +173,63 @@ func BenchmarkIntrospection(b *testing.B) {
 	}
 }
 
+// proving are requests that are good once each: with an assertion, a proof of a key, or
+// both. Each call makes one.
+func (r *rig) proving() map[string]func() *http.Request {
+	r.t.Helper()
+	web, worker, h := r.signs("web"), r.signs("worker"), r.holder()
+	r.clock.advance(time.Minute) // to another TOTP step, if mina has signed in before
+	session := r.browser()
+	bound, _ := h.sends("spa", redeeming(session.signIn(r.mina, session.authorize("spa")).mustCode()), h.proof("POST", "/token"))
+	if bound.Type != "DPoP" {
+		r.t.Fatalf("got %+v, want tokens that are bound", bound)
+	}
+	post := func(path string, s *signing, form url.Values) *http.Request {
+		form.Set("client_assertion_type", oidc.AssertionType)
+		form.Set("client_assertion", s.assertion())
+		req := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return req
+	}
+	return map[string]func() *http.Request{
+		"PAR":                           func() *http.Request { return post("/par", web, wanted("web")) },
+		"PAR, signed":                   func() *http.Request { return post("/par", web, url.Values{"request": {web.object()}}) },
+		"client credentials, assertion": func() *http.Request { return post("/token", worker, url.Values{"grant_type": {"client_credentials"}}) },
+		"client credentials, DPoP": func() *http.Request {
+			req := post("/token", worker, url.Values{"grant_type": {"client_credentials"}})
+			req.Header.Set("DPoP", h.proof("POST", "/token"))
+			return req
+		},
+		"userinfo, DPoP": func() *http.Request {
+			req := httptest.NewRequest("GET", "/userinfo", nil)
+			req.Header.Set("Authorization", "DPoP "+bound.Access)
+			req.Header.Set("DPoP", h.proof("GET", "/userinfo", "ath", ath(bound.Access)))
+			return req
+		},
+	}
+}
+
+// BenchmarkProving is what assertions, proofs and request objects cost the server; that
+// the client makes them is not in it.
+func BenchmarkProving(b *testing.B) {
+	r := newRig(b)
+	for name, request := range r.proving() {
+		b.Run(name, func(b *testing.B) {
+			before := r.Commits()
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				req := request()
+				b.StartTimer()
+				if w := r.serve(req); w.Code/100 != 2 {
+					b.Fatal(w.Body)
+				}
+			}
+			r.perOp(b, before)
+		})
+	}
+}
+
 // BenchmarkDiscovery serves what was made once.
 func BenchmarkDiscovery(b *testing.B) {
 	r := newRig(b)
@@ -186,7 +243,8 @@ func BenchmarkDiscovery(b *testing.B) {
 
 // TestCommits counts what design promises: two for a code flow with a session,
 // one for a refresh, none for userinfo; and seven for a whole sign-in: begin,
-// count, session, count, proof, finish, redeem.
+// count, session, count, proof, finish, redeem. What is good once costs one to
+// remember: an assertion, a proof of a key.
 func TestCommits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -223,6 +281,16 @@ func TestCommits(t *testing.T) {
 		c.do()
 		if n := r.Commits() - before; n != c.want {
 			t.Errorf("%s: got %d commits, want %d", c.what, n, c.want)
+		}
+	}
+	want := map[string]int64{"PAR": 2, "PAR, signed": 2, "client credentials, assertion": 2, "client credentials, DPoP": 3, "userinfo, DPoP": 1}
+	for what, request := range r.proving() {
+		before := r.Commits()
+		if w := r.serve(request()); w.Code/100 != 2 {
+			t.Errorf("%s: got %d %s", what, w.Code, w.Body)
+		}
+		if n := r.Commits() - before; n != want[what] {
+			t.Errorf("%s: got %d commits, want %d", what, n, want[what])
 		}
 	}
 }
