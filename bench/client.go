@@ -100,8 +100,9 @@ func (c *client) token(id, secret string, form url.Values) (*answer, error) {
 	return c.post("/token", id, secret, form)
 }
 
-func (c *client) post(path, id, secret string, form url.Values) (*answer, error) {
-	if secret == "" {
+// post sends a form of a client; id "" is one that says in the form who it is.
+func (c *client) post(path, id, secret string, form url.Values, header ...string) (*answer, error) {
+	if secret == "" && id != "" {
 		form.Set("client_id", id)
 	}
 	req, err := http.NewRequest("POST", c.issuer+path, strings.NewReader(form.Encode()))
@@ -111,6 +112,9 @@ func (c *client) post(path, id, secret string, form url.Values) (*answer, error)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if secret != "" {
 		req.SetBasicAuth(id, secret)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	return c.send(req)
 }

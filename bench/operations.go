@@ -21,9 +21,14 @@ var operations = []operation{
 	{name: "code flow with a session, RS256", requests: 2, counted: 1, target: 1_000,
 		begin: codeFlow(func(c clients) *oidc.Client { return c.rs256 })},
 	{name: "refresh with rotation, ES256", requests: 1, target: 5_000, inFull: true, begin: rotation},
-	{name: "client credentials", requests: 1, target: 10_000, inFull: true, begin: clientCredentials},
-	{name: "introspection", requests: 1, target: 20_000, begin: introspection},
+	{name: "client credentials", requests: 1, target: 10_000, inFull: true, begin: clientCredentials(api)},
+	{name: "client credentials, a JWT", requests: 1, begin: clientCredentials(signingAPI)},
+	{name: "client credentials, private_key_jwt and DPoP", requests: 1, begin: proven},
+	{name: "pushed authorization request", requests: 1, begin: pushed},
+	{name: "introspection", requests: 1, target: 20_000, begin: introspection(api)},
+	{name: "introspection of a JWT", requests: 1, begin: introspection(signingAPI)},
 	{name: "userinfo", requests: 1, target: 20_000, inFull: true, begin: userinfo},
+	{name: "userinfo, DPoP", requests: 1, begin: userinfoProven},
 	{name: "authorize without a session, and its page", requests: 2, counted: 1, begin: firstPage},
 	{name: "prompt=none without a session", requests: 1, counted: 1, begin: silent},
 	{name: "client authentication that fails", requests: 1, counted: 1, begin: wrongSecret},
@@ -87,15 +92,18 @@ func rotation(ctx context.Context, c *client) (func() error, error) {
 	}, err
 }
 
-func clientCredentials(_ context.Context, c *client) (func() error, error) {
-	return func() error {
-		_, err := c.ownToken()
-		return err
-	}, nil
+// clientCredentials are tokens for a client itself, in the API's format.
+func clientCredentials(api string) func(context.Context, *client) (func() error, error) {
+	return func(_ context.Context, c *client) (func() error, error) {
+		return func() error {
+			_, err := c.ownToken(api)
+			return err
+		}, nil
+	}
 }
 
 // ownToken is one for a client itself.
-func (c *client) ownToken() (string, error) {
+func (c *client) ownToken(api string) (string, error) {
 	worker := c.load.clients.worker
 	a, err := c.token(worker.ID, c.load.clients.secrets[worker.ID], url.Values{"grant_type": {"client_credentials"}, "resource": {api}})
 	if err != nil {
@@ -108,20 +116,23 @@ func (c *client) ownToken() (string, error) {
 	return t.Access, nil
 }
 
-func introspection(_ context.Context, c *client) (func() error, error) {
-	token, err := c.ownToken()
-	orders := c.load.clients.orders
-	return func() error {
-		a, err := c.post("/introspect", orders.ID, c.load.clients.secrets[orders.ID], url.Values{"token": {token}})
-		if err != nil {
-			return err
-		}
-		var says oidc.Introspection
-		if err := json.Unmarshal(a.body, &says); err != nil || a.status != http.StatusOK || !says.Active || says.Audience != api || says.Scope != "read" {
-			return fmt.Errorf("want what the token says, got %s", a)
-		}
-		return nil
-	}, err
+// introspection is an API's question about a token for it.
+func introspection(api string) func(context.Context, *client) (func() error, error) {
+	return func(_ context.Context, c *client) (func() error, error) {
+		token, err := c.ownToken(api)
+		orders := c.load.clients.orders
+		return func() error {
+			a, err := c.post("/introspect", orders.ID, c.load.clients.secrets[orders.ID], url.Values{"token": {token}})
+			if err != nil {
+				return err
+			}
+			var says oidc.Introspection
+			if err := json.Unmarshal(a.body, &says); err != nil || a.status != http.StatusOK || !says.Active || says.Audience != api || says.Scope != "read" {
+				return fmt.Errorf("want what the token says, got %s", a)
+			}
+			return nil
+		}, err
+	}
 }
 
 func userinfo(ctx context.Context, c *client) (func() error, error) {
@@ -131,12 +142,16 @@ func userinfo(ctx context.Context, c *client) (func() error, error) {
 		if err != nil {
 			return err
 		}
-		var claims struct{ Sub, Email string }
-		if err := json.Unmarshal(a.body, &claims); err != nil || a.status != http.StatusOK || claims.Sub != p.id || claims.Email != p.login+"@example.com" {
-			return fmt.Errorf("want the claims of %s, got %s", p.login, a)
-		}
-		return nil
+		return checkUserinfo(a, p)
 	}, err
+}
+
+func checkUserinfo(a *answer, p *person) error {
+	var claims struct{ Sub, Email string }
+	if err := json.Unmarshal(a.body, &claims); err != nil || a.status != http.StatusOK || claims.Sub != p.id || claims.Email != p.login+"@example.com" {
+		return fmt.Errorf("want the claims of %s, got %s", p.login, a)
+	}
+	return nil
 }
 
 func firstPage(ctx context.Context, c *client) (func() error, error) {
@@ -166,10 +181,9 @@ func silent(_ context.Context, c *client) (func() error, error) {
 }
 
 func wrongSecret(_ context.Context, c *client) (func() error, error) {
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {"ac_x.y"}, "redirect_uri": {callback}, "code_verifier": {verifier}}
 	return func() error {
 		c.mayCount()
-		a, err := c.token("es256", "wrong", form)
+		a, err := c.token("es256", "wrong", redemption("ac_x.y"))
 		if err == nil && (a.status != http.StatusUnauthorized || !bytes.Contains(a.body, []byte(`"error":"invalid_client"`))) {
 			err = fmt.Errorf("want invalid_client, got %s", a)
 		}

@@ -55,15 +55,20 @@ func (p *people) take() *person {
 // who has not for a while.
 const signInsPerSecond = 200
 
-// api is a resource server.
-const api = "https://api.example.com"
+// The resource servers: the second one's tokens are JWTs.
+const (
+	api        = "https://api.example.com"
+	signingAPI = "https://signing.example.com"
+)
 
 // clients are the applications, by what they are for.
 type clients struct {
 	rs256, es256 *oidc.Client // with a secret
 	spa          *oidc.Client // without one: its refresh tokens rotate
-	worker       *oidc.Client // asks for tokens for the API
-	orders       *oidc.Client // is the API
+	worker       *oidc.Client // asks for tokens for the APIs
+	orders       *oidc.Client // is the APIs
+	proving      *oidc.Client // asks, and signs who it is
+	prover       *prover      // what it signs with
 	secrets      map[string]string
 }
 
@@ -89,16 +94,26 @@ func newClients(ctx context.Context, a *admin.Admin) (c clients, err error) {
 	c = clients{
 		rs256: admin.Web("rs256", "RS256", callback), es256: admin.Web("es256", "ES256", callback),
 		spa: admin.SPA("spa", "SPA", callback), worker: admin.Machine("worker", "Worker"), orders: admin.Machine("orders", "Orders"),
-		secrets: map[string]string{},
+		proving: admin.Machine("proving", "Proving"), secrets: map[string]string{},
 	}
 	c.es256.IDTokenAlg, c.spa.IDTokenAlg = "ES256", "ES256"
-	if err := a.AddResource(ctx, &oidc.Resource{URI: api, Name: "Orders", Scopes: []string{"read", "write"}}); err != nil {
+	if c.prover, err = newProver(); err != nil {
 		return c, err
 	}
-	if err := errors.Join(a.Allow(ctx, c.worker, api, "read"), a.AllowIntrospection(ctx, c.orders, api)); err != nil {
+	c.proving.AuthMethod = oidc.AuthPrivateKeyJWT
+	if c.proving.JWKS, err = c.prover.public(); err != nil {
 		return c, err
 	}
-	for _, client := range []*oidc.Client{c.rs256, c.es256, c.spa, c.worker, c.orders} {
+	for _, r := range []*oidc.Resource{
+		{URI: api, Name: "Orders", Scopes: []string{"read", "write"}},
+		{URI: signingAPI, Name: "Orders, signed", Scopes: []string{"read"}, TokenFormat: oidc.FormatJWT, SigningAlg: "ES256"},
+	} {
+		if err := errors.Join(a.AddResource(ctx, r), a.Allow(ctx, c.worker, r.URI, "read"), a.Allow(ctx, c.proving, r.URI, "read"),
+			a.AllowIntrospection(ctx, c.orders, r.URI)); err != nil {
+			return c, err
+		}
+	}
+	for _, client := range []*oidc.Client{c.rs256, c.es256, c.spa, c.worker, c.orders, c.proving} {
 		if c.secrets[client.ID], err = a.AddClient(ctx, client); err != nil {
 			return c, err
 		}

@@ -18,14 +18,19 @@ const (
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
-// authorizePath is an authorization request, with further parameters in pairs.
-func authorizePath(client string, more ...string) string {
+// authorizeForm is an authorization request, with further parameters in pairs.
+func authorizeForm(client string, more ...string) url.Values {
 	q := url.Values{"response_type": {"code"}, "client_id": {client}, "redirect_uri": {callback}, "state": {"st"}, "nonce": {"n-1"},
 		"scope": {"openid profile email"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}
 	for i := 0; i < len(more); i += 2 {
 		q.Set(more[i], more[i+1])
 	}
-	return "/authorize?" + q.Encode()
+	return q
+}
+
+// authorizePath is the request as a browser brings it.
+func authorizePath(client string, more ...string) string {
+	return "/authorize?" + authorizeForm(client, more...).Encode()
 }
 
 // response reads the answer that a redirect brings to the application, and checks
@@ -48,10 +53,13 @@ func (c *client) code(a *answer) (string, error) {
 	return q.Get("code"), err
 }
 
+func redemption(code string) url.Values {
+	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}
+}
+
 // redeem brings the code to the token endpoint, and checks the answer.
 func (c *client) redeem(app *oidc.Client, code, subject string) (*tokens, error) {
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}
-	a, err := c.token(app.ID, c.load.clients.secrets[app.ID], form)
+	a, err := c.token(app.ID, c.load.clients.secrets[app.ID], redemption(code))
 	if err != nil {
 		return nil, err
 	}
