@@ -109,41 +109,49 @@ func newCrash(t *testing.T, database string) *crash {
 func (c *crash) start(later time.Duration) {
 	c.t.Helper()
 	c.child.Now = c.child.Now.Add(later)
-	config, err := json.Marshal(c.child)
+	c.web, c.kill = startChild(c.t, c.child)
+}
+
+// startChild runs a server in a process of its own until the test ends or it is
+// killed; web leads to it.
+func startChild(t testing.TB, child childConfig) (web *http.Transport, kill func()) {
+	t.Helper()
+	config, err := json.Marshal(child)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	dir, err := os.MkdirTemp("", "crash") // a socket's path must be short
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	c.t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	address := &net.UnixAddr{Net: "unix", Name: filepath.Join(dir, "s")}
 	listener, err := net.ListenUnix("unix", address)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	file, err := listener.File()
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	listener.SetUnlinkOnClose(false)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+string(config))
-	cmd.Stderr, cmd.ExtraFiles = testLog{c.t}, []*os.File{file}
+	cmd.Stderr, cmd.ExtraFiles = testLog{t}, []*os.File{file}
 	if err := cmd.Start(); err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	_, _ = file.Close(), listener.Close()
-	c.kill = sync.OnceFunc(func() {
+	kill = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	c.t.Cleanup(c.kill)
-	c.web = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	t.Cleanup(kill)
+	web = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", address.Name)
 	}}
-	c.t.Cleanup(c.web.CloseIdleConnections)
+	t.Cleanup(web.CloseIdleConnections)
+	return web, kill
 }
 
 func (c *crash) browser() *browser {
