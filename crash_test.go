@@ -31,7 +31,7 @@ const childEnv = "SALLYPORT_TEST_CHILD"
 // childConfig is what a server in a process of its own needs. It listens on file 3.
 type childConfig struct {
 	Issuer, Database string
-	Now              time.Time // its clock stands still
+	Now              time.Time // its clock stands still; zero: it goes
 }
 
 func TestMain(m *testing.M) {
@@ -59,10 +59,14 @@ func serveChild(text string) error {
 }
 
 func (c childConfig) config() sallyport.Config {
+	now := func() time.Time { return c.Now }
+	if c.Now.IsZero() {
+		now = time.Now
+	}
 	return sallyport.Config{
 		Issuer: c.Issuer, Database: c.Database, MasterKey: make([]byte, 32), InsecureNoLimits: true,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		Now: func() time.Time { return c.Now },
+		Now: now,
 	}
 }
 

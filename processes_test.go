@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -20,18 +19,20 @@ func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	database := storetest.FindPostgres(t, 1).Schema(t)
 	r := withDevices(t, func(c *sallyport.Config) { c.Database = database })
-	there, _ := startChild(t, childConfig{Issuer: r.issuer, Database: database, Now: time.Now()})
-	here := &http.Transport{}
-	t.Cleanup(here.CloseIdleConnections)
+	there, _ := startChild(t, childConfig{Issuer: r.issuer, Database: database})
+	here := http.DefaultTransport.(*http.Transport)
 
 	b := r.browser()
 	b.signIn(r.mina, b.authorize("web")).mustCode()
 	session, device, pushed := b.session(), r.asks("tv"), r.push("web")
-	r.clock.advance(30 * time.Second) // to another TOTP step
-	r.browser().allowsDevice(device)
+	phone := r.browser()
+	v := phone.signIn(r.joonWithTOTP(), phone.types(device.UserCode)).mustStep("consent", 200)
+	phone.answer(v, "consent", "decision", "allow")
 	r.addJWTAPI(signer, "ES256", "robot")
 	worker, h := r.signs("worker"), r.holder()
-	now := h.proof("POST", "/token", "iat", time.Now().Unix())
+	issuer, err := url.Parse(r.issuer)
+	r.must(err)
+	proof := h.proof("POST", "/token")
 
 	post := func(form url.Values, change func(*http.Request)) func() *http.Request {
 		return func() *http.Request {
@@ -48,16 +49,15 @@ func TestTwoProcesses(t *testing.T) {
 	}{
 		"code": {post(redeeming(b.authorize("web").mustCode()), func(req *http.Request) { req.SetBasicAuth("web", r.secret["web"]) }), oidc.InvalidGrant},
 		"assertion": {post(url.Values{"grant_type": {oidc.GrantClientCredentials}, "client_assertion_type": {oidc.AssertionType},
-			"client_assertion": {worker.assertion("iat", time.Now().Unix())}}, func(*http.Request) {}), oidc.InvalidClient},
+			"client_assertion": {worker.assertion()}}, func(*http.Request) {}), oidc.InvalidClient},
 		"proof of a key": {post(url.Values{"grant_type": {oidc.GrantClientCredentials}}, func(req *http.Request) {
 			req.SetBasicAuth("robot", r.secret["robot"])
-			req.Header.Set("DPoP", now)
+			req.Header.Set("DPoP", proof)
 		}), oidc.InvalidDPoPProof},
 		"device code": {post(url.Values{"grant_type": {oidc.GrantDeviceCode}, "client_id": {"tv"}, "device_code": {device.DeviceCode}}, func(*http.Request) {}), oidc.InvalidGrant},
 		"request_uri": {func() *http.Request {
 			req, err := http.NewRequest("GET", r.issuer+"/authorize?"+refers("web", pushed).Encode(), nil)
 			r.must(err)
-			req.AddCookie(session)
 			return req
 		}, "</html>"}, // a page: nobody is sent anywhere
 	} {
@@ -67,7 +67,10 @@ func TestTwoProcesses(t *testing.T) {
 			heard := 0
 			for i := range 64 {
 				done.Go(func() {
-					resp, err := []*http.Transport{here, there}[i%2].RoundTrip(c.request())
+					visitor := r.browser() // who follows redirects on the server
+					visitor.http.Jar.SetCookies(issuer, []*http.Cookie{session})
+					visitor.http.Transport = []*http.Transport{here, there}[i%2]
+					resp, err := visitor.http.Do(c.request())
 					if err != nil {
 						t.Error(err)
 						return
@@ -77,10 +80,10 @@ func TestTwoProcesses(t *testing.T) {
 					mu.Lock()
 					defer mu.Unlock()
 					switch {
-					case resp.StatusCode == http.StatusOK, strings.Contains(resp.Header.Get("Location"), "code="):
+					case strings.Contains(string(body), "access_token"), strings.Contains(resp.Header.Get("Location"), "code="):
 						heard++
 					case err != nil || resp.StatusCode/100 != 4 || !strings.Contains(string(body), c.refusal):
-						t.Errorf("got %d %s %v, want %s", resp.StatusCode, body, err, c.refusal)
+						t.Errorf("got %d %q %s %v, want %s", resp.StatusCode, resp.Header.Get("Location"), body, err, c.refusal)
 					}
 				})
 			}
