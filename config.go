@@ -1,6 +1,7 @@
 package sallyport
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,6 +65,10 @@ type Config struct {
 	// issuer says the host and scheme. Empty: every request is its peer's.
 	TrustedProxies []netip.Prefix
 
+	// OutboundAllow are networks that the server sends requests to although they are not
+	// public. Where to is what clients have registered. Empty: to public addresses alone.
+	OutboundAllow []netip.Prefix
+
 	// AuditKeep is how long an event stays in the audit log: DefaultAuditKeep if 0,
 	// for ever if negative.
 	AuditKeep time.Duration
@@ -91,6 +96,8 @@ type Config struct {
 
 	mailByHand     bool // tests send it
 	metadataByHand bool // tests look at the files
+
+	outboundRoots *x509.CertPool // of servers that it sends requests to; nil: whom this machine trusts
 
 	hasher authn.HasherConfig // of passwords and recovery codes; tests make it cheap
 

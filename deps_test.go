@@ -24,13 +24,15 @@ var allowedImports = map[string][]string{
 
 	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/mail", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
 
-	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/flow", "internal/token", "internal/policy", "internal/rulebook",
+	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/fetch", "internal/flow", "internal/token", "internal/policy", "internal/rulebook",
 		"internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
 	"internal/web": {"internal/web/page", "internal/metric", "internal/admin", "internal/flow", "internal/token",
 		"internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 	"internal/web/page": {},
 	"internal/metric":   {},
+
+	"internal/fetch": {},
 
 	"internal/mail":          {"internal/store"},
 	"internal/mail/smtptest": {},

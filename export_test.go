@@ -2,6 +2,8 @@ package sallyport
 
 import (
 	"context"
+	"crypto/x509"
+	"net/netip"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
 )
@@ -34,3 +36,10 @@ func (s *Server) RefreshMetadata(ctx context.Context) { s.refreshMetadata(ctx) }
 // HashCheaply makes passwords and recovery codes cost nothing, so that the tests
 // of the server are about all the rest.
 func HashCheaply(c *Config) { c.hasher = authn.HasherConfig{Memory: 64, Time: 1} }
+
+// ReachLoopback lets the server send requests to servers of a test, whose certificates
+// the pool knows.
+func ReachLoopback(c *Config, pool *x509.CertPool) {
+	c.OutboundAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	c.outboundRoots = pool
+}

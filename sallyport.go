@@ -15,6 +15,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/fetch"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/mail"
@@ -42,6 +43,7 @@ type Server struct {
 	metrics *metric.Metrics
 	book    *rulebook.Book // nil: the rules are the configuration's
 	sender  *mail.Sender   // nil: there is no mail
+	fetch   *fetch.Client  // every request of the server's own, but to a database or a mail server
 	// metadata of authenticators are nil where none are configured; relyingParty uses them.
 	metadata      *metadataFiles
 	metadataUntil atomic.Int64 // seconds
@@ -66,7 +68,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sallyport: open database: %w", err)
 	}
-	s := &Server{store: db, config: c}
+	s := &Server{store: db, config: c, fetch: fetch.New(fetch.Config{Allow: c.OutboundAllow, RootCAs: c.outboundRoots})}
 	if err := s.wire(ctx, sealer); err != nil {
 		return nil, errors.Join(fmt.Errorf("sallyport: %w", err), db.Close())
 	}
@@ -237,6 +239,7 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 func (s *Server) Close() error {
 	s.stop()
 	s.done.Wait()
+	s.fetch.Close()
 	return s.store.Close()
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -166,8 +167,9 @@ func (d *devCmd) server(ctx context.Context, info *devInfo) (*sallyport.Server, 
 	}
 	server, err := sallyport.New(ctx, sallyport.Config{
 		Issuer: info.Issuer, Database: databasePath(info.Dir), MasterKey: key,
-		Enrollment: sallyport.EnrollByPassword, // as the tutorial shows
-		Log:        slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Enrollment:    sallyport.EnrollByPassword, // as the tutorial shows
+		OutboundAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		Log:           slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {
 		return nil, err

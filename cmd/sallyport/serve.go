@@ -41,7 +41,7 @@ func (s *settings) serverConfig(database string, masters []keys.MasterKey, log *
 		auditKeep = sallyport.AuditKeepAll
 	}
 	c := sallyport.Config{
-		Issuer: s.Issuer, InsecureHTTPIssuer: s.InsecureHTTPIssuer, TrustedProxies: s.TrustedProxies,
+		Issuer: s.Issuer, InsecureHTTPIssuer: s.InsecureHTTPIssuer, TrustedProxies: s.TrustedProxies, OutboundAllow: s.OutboundAllow,
 		Database: database, MasterKey: masters[0],
 		Policy: s.Policy.policy(), Enrollment: s.enrollment(), Registration: s.Registration, RegistrationDomains: s.RegistrationDomains,
 		SessionIdle: s.SessionIdle, SessionTTL: s.SessionTTL,

@@ -54,6 +54,7 @@ type settings struct {
 	PasswordResetByMail  bool          `yaml:"password_reset_by_mail" help:"Whether people get a link to a new password by mail, where there is mail. If not, an operator makes one."`
 	EmailCodes           bool          `yaml:"email_codes" help:"Lets people have codes by e-mail as a second factor, the weakest there is: see mail.md. Needs smtp_host, and password_reset_by_mail to be false, for mail alone must not be both factors."`
 	SMTPHello            string        `yaml:"smtp_hello" help:"The name that this machine gives to the SMTP server; \"\" for its host name."`
+	OutboundAllow        networks      `yaml:"outbound_allow" help:"Addresses and networks that the server may send requests to although they are not public, as a list like [\"10.1.2.3\", \"192.168.0.0/24\"]. It sends them where clients' registrations say: see clients.md. Empty: to public addresses alone."`
 	LogLevel             slog.Level    `yaml:"log_level" help:"debug, info (one line a request), warn or error. JSON, to standard error."`
 	DrainTimeout         time.Duration `yaml:"drain_timeout" help:"How long requests under way may take to end after SIGTERM."`
 	InsecureHTTPIssuer   bool          `yaml:"insecure_http_issuer" help:"Allow an http issuer that is not on this machine. Passwords, codes and cookies can then be read on the way. For closed test networks."`
