@@ -14,16 +14,19 @@ import (
 	"github.com/sallyport-id/sallyport/internal/oidc"
 )
 
-const suiteCallback = "https://suite.example/test/a/oidf/callback"
+const (
+	suiteCallback = "https://suite.example/test/a/oidf/callback"
+	suiteGoodbye  = "https://suite.example/test/a/oidf/post_logout_redirect"
+)
 
 // basic registers the suite's clients: "one" and "two" with client_secret_basic, and
 // "post".
-func basic(r *rig) {
+func basic(s *suite) {
 	for id, method := range map[string]string{"one": oidc.AuthBasic, "two": oidc.AuthBasic, "post": oidc.AuthPost} {
 		c := admin.Web(id, "Suite "+id, suiteCallback)
 		c.AuthMethod, c.InsecureOptionalPKCE, c.SkipConsent = method, true, false
-		c.Scopes = append(c.Scopes, oidc.ScopeAddress, oidc.ScopePhone)
-		r.addClient(r.t.Context(), c)
+		c.Scopes, c.PostLogoutRedirectURIs = append(c.Scopes, oidc.ScopeAddress, oidc.ScopePhone), []string{suiteGoodbye}
+		s.addClient(s.t.Context(), c)
 	}
 }
 

@@ -55,12 +55,12 @@ func (s *suite) discovery() map[string]any {
 	if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/json" || got.json["issuer"] != s.issuer {
 		s.t.Fatalf("metadata: got %d %v %v", got.status, got.header, got.json)
 	}
-	s.keys()
+	s.keySet()
 	return got.json
 }
 
-// keys are those of the key set: public, strong, and told apart by kid.
-func (s *suite) keys() jose.JSONWebKeySet {
+// keySet are the keys of the server: public, strong, and told apart by kid.
+func (s *suite) keySet() jose.JSONWebKeySet {
 	s.t.Helper()
 	got := s.send("/jwks.json", nil)
 	seen := map[any]bool{}
@@ -133,6 +133,7 @@ func (s *suite) brought(v *view, request url.Values) url.Values {
 			v.header.Get("Cache-Control") != "no-store" {
 			s.t.Fatalf("got %d %v, want a page with a form for %s\n%s", v.status, v.location, redirect, v.body)
 		}
+		v.mustHave(`<button id="continue"`)
 		for _, field := range anyField.FindAllStringSubmatch(v.body, -1) {
 			got.Add(field[1], html.UnescapeString(field[2]))
 		}
@@ -171,10 +172,10 @@ func (s *suite) refusedWith(v *view, request url.Values, codes ...string) {
 	}
 }
 
-// shown wants an error page, and that nobody is sent anywhere.
+// shown wants an error page, there and then, and that nobody is sent anywhere.
 func (s *suite) shown(v *view) {
 	s.t.Helper()
-	if v.status < 400 || v.status >= 500 || v.location != nil || v.step() != "" || anyField.MatchString(v.body) {
+	if v.status < 400 || v.status >= 500 || v.path != "/authorize" || v.location != nil || v.step() != "" || anyField.MatchString(v.body) {
 		s.t.Errorf("got %d %v, want an error page\n%s", v.status, v.location, v.body)
 	}
 }
@@ -244,7 +245,7 @@ func (s *suite) idToken(text string) (map[string]any, jose.Header) {
 		s.t.Fatalf("ID token: %v: %q", err, text)
 	}
 	header := jws.Signatures[0].Protected
-	keys := s.keys()
+	keys := s.keySet()
 	found := keys.Key(header.KeyID)
 	if header.KeyID == "" || len(found) != 1 || found[0].Algorithm != header.Algorithm {
 		s.t.Fatalf("ID token: kid %q is of %d keys", header.KeyID, len(found))

@@ -1,6 +1,7 @@
 package sallyport_test
 
 import (
+	"crypto/ecdsa"
 	"maps"
 	"net/url"
 	"slices"
@@ -22,6 +23,38 @@ var plans = []plan{
 	}, configModules},
 	{"oidcc-basic", "", basic, basicNames, basicModules},
 	{"oidcc-formpost-basic", oidc.ResponseModeFormPost, basic, basicNames, basicModules},
+	{"oidcc-rp-initiated-logout", "", basic, []string{
+		"oidcc-rp-initiated-logout-discovery-endpoint-verification", "oidcc-rp-initiated-logout", "oidcc-rp-initiated-logout-no-state",
+		"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", "oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri",
+		"oidcc-rp-initiated-logout-modified-id-token-hint", "oidcc-rp-initiated-logout-bad-id-token-hint", "oidcc-rp-initiated-logout-no-id-token-hint",
+		"oidcc-rp-initiated-logout-no-params", "oidcc-rp-initiated-logout-no-post-logout-redirect-uri", "oidcc-rp-initiated-logout-only-state",
+	}, logoutModules},
+	{"fapi2-security-profile-final", "", fapi2, []string{ // private_key_jwt, dpop, openid_connect
+		"discovery-end-point-verification", "happy-flow", "user-rejects-authentication",
+		"ensure-authorization-request-without-state-success", "ensure-authorization-request-without-nonce-success",
+		"ensure-authorization-request-with-64-char-nonce-success", "ensure-other-scope-order-succeeds", "test-claims-parameter-identity-claims",
+		"access-token-type-header-case-sensitivity", "check-dpop-proof-nbf-exp",
+		"ensure-dpopproof-with-iat-10seconds-before-succeeds", "ensure-dpopproof-with-iat-10seconds-after-succeeds",
+		"ensure-mismatched-dpop-jkt-fails", "ensure-token-endpoint-fails-with-mismatched-dpop-proof-jkt",
+		"ensure-token-endpoint-fails-with-mismatched-dpop-jkt", "ensure-dpopproof-at-par-endpoint-binding-success",
+		"ensure-dpop-auth-code-binding-success", "ensure-different-nonce-inside-and-outside-request-object",
+		"ensure-different-state-inside-and-outside-request-object", "ensure-authorization-request-with-long-nonce",
+		"ensure-authorization-request-with-long-state", "state-only-outside-request-object-not-used",
+		"ensure-request-object-without-redirect-uri-fails", "ensure-redirect-uri-in-authorization-request",
+		"plain-fapi-tolerate-unregistered-redirect-uri", "ensure-unsigned-authorization-request-without-using-par-fails",
+		"ensure-response-type-code-idtoken-fails", "ensure-response-type-token-fails", "ensure-client-id-in-token-endpoint",
+		"ensure-holder-of-key-required", "ensure-authorization-code-is-bound-to-client", "attempt-reuse-authorization-code-after-one-second",
+		"ensure-token-endpoint-fails-with-expired-auth-code", "ensure-signed-client-assertion-with-RS256-fails",
+		"ensure-client-assertion-in-token-endpoint", "ensure-client-assertion-with-exp-is-5-minutes-in-past-fails",
+		"ensure-client-assertion-with-wrong-aud-fails", "ensure-client-assertion-with-no-sub-fails", "dpop-negative-tests", "refresh-token",
+		"par-ensure-reused-request-uri-prior-to-auth-completion-succeeds", "par-attempt-reuse-request_uri", "par-attempt-to-use-expired-request_uri",
+		"par-ensure-jwt-client-assertions-nbf-8-seconds-in-the-future-is-accepted",
+		"par-ensure-jwt-client-assertions-nbf-over-60-seconds-in-the-future-fails", "par-attempt-to-use-request_uri-for-different-client",
+		"par-authorization-request-containing-request_uri-form-param", "par-attempt-invalid-http-method", "par-ensure-pkce-required",
+		"par-plain-pkce-rejected", "ensure-pkce-code-verifier-required", "incorrect-pkce-code-verifier-rejected",
+		"par-without-duplicate-parameters", "par-test-array-as-audience-fails", "par-test-par-endpoint-url-as-audience-fails",
+		"par-test-token-endpoint-url-as-audience-fails",
+	}, fapi2Modules},
 }
 
 var basicNames = []string{
@@ -43,7 +76,7 @@ var basicNames = []string{
 type plan struct {
 	name    string
 	mode    string // response_mode of its requests
-	setUp   func(*rig)
+	setUp   func(*suite)
 	modules []string
 	tests   map[string]func(*suite)
 }
@@ -54,6 +87,7 @@ type suite struct {
 	*browser
 	user person
 	mode string
+	keys map[string]*ecdsa.PrivateKey // of clients that have one
 }
 
 // TestOIDF runs each module of each plan, those of a plan one after another: some move
@@ -67,12 +101,13 @@ func TestOIDF(t *testing.T) {
 			user := r.addPerson(t.Context(), "oidf", false)
 			locale := "ko-KR"
 			r.must(r.Admin().SetProfile(t.Context(), r.user("oidf"), admin.ProfileChange{Locale: &locale, Claims: everyClaim}))
-			p.setUp(r)
+			s := &suite{r.browser(), user, p.mode, map[string]*ecdsa.PrivateKey{}}
+			p.setUp(s)
 			for _, name := range p.modules {
 				t.Run(name, func(t *testing.T) {
 					own := *r
 					own.t = t
-					s := &suite{own.browser(), user, p.mode}
+					s := &suite{own.browser(), user, p.mode, s.keys}
 					s.discovery()
 					p.tests[name](s)
 				})
@@ -97,8 +132,10 @@ func (s *suite) through(v *view) *view {
 	for range 5 {
 		switch v.step() {
 		case "login":
+			v.mustHave(`id="username" name="username"`, `id="password" name="password"`, `<button id="login"`, `<button id="cancel"`)
 			v = s.answer(v, "password", "username", s.user.login, "password", s.user.password)
 		case "consent":
+			v.mustHave(`<button id="allow"`, `<button id="deny"`)
 			v = s.answer(v, "consent", "decision", "allow")
 		default:
 			return v
@@ -106,6 +143,16 @@ func (s *suite) through(v *view) *view {
 	}
 	s.t.Fatalf("page after page, the last: %s", v.body)
 	return nil
+}
+
+// mustHave: a scripted browser finds what it needs by names that stay.
+func (v *view) mustHave(parts ...string) {
+	v.t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(v.body, part) {
+			v.t.Errorf("the page has no %s", part)
+		}
+	}
 }
 
 func (s *suite) open(request url.Values) *view {
