@@ -1,6 +1,7 @@
 package rs
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,6 +70,17 @@ type Config struct {
 	// is right for one node: on several, one proof is good once at each.
 	Replays Replays
 
+	// PeerCertificate returns the certificate whose key the sender of a request has
+	// proved to have, nil if he has not, for tokens that are bound to one (RFC 8705 §3).
+	// If it is left out, that is the one of the request's own TLS connection, whose
+	// tls.Config has to ask for it: tls.RequestClientCert will do, for the token says
+	// which one is right. It is for an API whose TLS ends at a proxy, to read what the
+	// proxy says; a header that the sender could write himself lets stolen tokens in.
+	PeerCertificate func(*http.Request) *x509.Certificate
+	// CertificateRequired refuses tokens that are not bound to a certificate. Those that
+	// are need it in any case.
+	CertificateRequired bool
+
 	// HTTPClient speaks to the server. It is copied: the copy follows no redirects,
 	// has no cookies, and times out after 10 s if the original does not say when.
 	// nil means one that uses http.DefaultTransport.
@@ -122,6 +134,9 @@ func (c Config) withDefaults() Config {
 	}
 	if u, err := url.Parse(c.Resource); c.ExternalURL == "" && err == nil && isWeb(u) {
 		c.ExternalURL = u.Scheme + "://" + u.Host
+	}
+	if c.PeerCertificate == nil {
+		c.PeerCertificate = peerCertificate
 	}
 	if c.Replays == nil {
 		c.Replays = &memory{now: c.Now, most: mostProofs}

@@ -15,6 +15,7 @@
 //	anything else: the server is asked (RFC 7662 §2) ─── else 401 invalid_token; the server is away: 503
 //	   ▼
 //	bound to a key: a proof of this very request ─────── else 401 invalid_token, invalid_dpop_proof
+//	bound to a certificate: on this very connection ──── else 401 invalid_token
 //	   ▼
 //	Scope ────────────────────────────────────────────── else 403 insufficient_scope
 //	ACR, MaxAge ──────────────────────────────────────── else 401 insufficient_user_authentication (RFC 9470 §3)

@@ -33,20 +33,6 @@ const (
 	privateFields = "d p q dp dq qi oth k" // of a JWK (RFC 7518 §6)
 )
 
-// checkBinding refuses a token that is bound to a key without the proof of that
-// key, and the other way round (RFC 9449 §7.1, §7.2).
-func (s *Server) checkBinding(r *http.Request, c credentials, t *Token) *refusal {
-	switch {
-	case t.Confirmation == "" && c.scheme == bearer:
-		return nil
-	case c.scheme == bearer:
-		return invalid("the access token is bound to a key and was sent without its proof")
-	case t.Confirmation == "":
-		return invalid("the access token is not bound to a key")
-	}
-	return s.checkProof(r, c.token, t.Confirmation)
-}
-
 // checkProof checks that the sender of a request has the key that its token is
 // bound to (RFC 9449 §4.3). The proof is of this request and was not seen before.
 func (s *Server) checkProof(r *http.Request, token, thumbprint string) *refusal {

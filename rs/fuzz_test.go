@@ -96,7 +96,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(goodClaims))
 	for _, change := range [][2]string{
 		{`true`, `false`}, {`true`, `"true"`}, {`"aud"`, `"AUD"`}, {`"sub"`, `"sub":"2","sub"`}, {`1000000300`, `1e99`},
-		{`"acr":"phr"`, `"cnf":{"jkt":"x"}`}, {`"acr":"phr"`, `"cnf":[]`}, {`{`, `[{`},
+		{`"acr":"phr"`, `"cnf":{"jkt":"x"}`}, {`"acr":"phr"`, `"cnf":{"x5t#S256":"x"}`}, {`"acr":"phr"`, `"cnf":[]`}, {`{`, `[{`},
 	} {
 		f.Add([]byte(strings.Replace(goodClaims, change[0], change[1], 1)))
 	}
@@ -117,7 +117,7 @@ func checkAccepted(t *testing.T, want expected, got *Token, claims issuer.Object
 	t.Helper()
 	_, bound := claims["cnf"]
 	if got.Issuer != want.issuerID || !slices.Contains(got.Audience, want.resource) || got.Subject == "" || got.ClientID == "" ||
-		!got.Expiry.After(want.now.Add(-want.leeway)) || bound && got.Confirmation == "" && string(claims["cnf"]) != "null" {
+		!got.Expiry.After(want.now.Add(-want.leeway)) || bound && got.Confirmation == "" && got.Certificate == "" && string(claims["cnf"]) != "null" {
 		t.Errorf("accepted %+v", got)
 	}
 }

@@ -126,10 +126,12 @@ type description struct {
 	Bearer   []string `json:"bearer_methods_supported"`
 	DPoPAlgs []string `json:"dpop_signing_alg_values_supported,omitempty"`
 	DPoPOnly bool     `json:"dpop_bound_access_tokens_required,omitempty"`
+	MTLS     bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
 
 func (s *Server) describe() description {
-	d := description{Resource: s.config.Resource, Servers: []string{s.config.Issuer}, Scopes: s.config.Scopes, Bearer: []string{"header"}}
+	d := description{Resource: s.config.Resource, Servers: []string{s.config.Issuer}, Scopes: s.config.Scopes, Bearer: []string{"header"},
+		MTLS: s.config.CertificateRequired}
 	if s.config.DPoP != DPoPOff {
 		d.DPoPAlgs = s.config.Algorithms
 	}

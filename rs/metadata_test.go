@@ -27,6 +27,9 @@ func TestMetadataOfTheAPI(t *testing.T) {
 		"https://example.com/orders/": {"/.well-known/oauth-protected-resource/orders/",
 			head + `,"bearer_methods_supported":[],"dpop_signing_alg_values_supported":["EdDSA"],"dpop_bound_access_tokens_required":true}`,
 			func(c *rs.Config) { c.DPoP, c.Algorithms = rs.DPoPRequired, []string{"EdDSA"} }},
+		"https://example.com/invoices": {"/.well-known/oauth-protected-resource/invoices",
+			head + `,"bearer_methods_supported":["header"],"tls_client_certificate_bound_access_tokens":true}`,
+			func(c *rs.Config) { c.CertificateRequired = true }},
 	} {
 		config := rs.Config{Issuer: "https://id.example.com", Resource: resource}
 		if c.change != nil {

@@ -2,6 +2,7 @@ package rs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -31,8 +32,12 @@ type Token struct {
 	AuthTime time.Time // when
 
 	// Confirmation is the thumbprint of the key that the token is bound to, whose
-	// proof came with the request (RFC 9449 §6); "" if it is not bound.
+	// proof came with the request (RFC 9449 §6); "" if it is not bound to one.
 	Confirmation string
+	// Certificate is the thumbprint of the certificate that the token is bound to,
+	// SHA-256 in base64url, with which the request came (RFC 8705 §3.1); "" if it is
+	// not bound to one.
+	Certificate string
 
 	claims issuer.Object
 }
@@ -89,9 +94,9 @@ func (want expected) check(claims issuer.Object) (*Token, *refusal) {
 	t := &Token{
 		Issuer: r.Text("iss"), Subject: r.Text("sub"), Audience: r.OneOrMore("aud"), ClientID: r.Text("client_id"),
 		Scope: strings.Fields(r.Text("scope")), ID: r.Text("jti"), Expiry: r.Instant("exp"), IssuedAt: r.Instant("iat"),
-		ACR: r.Text("acr"), AMR: r.Texts("amr"), AuthTime: r.Instant("auth_time"),
-		Confirmation: confirmation(&r), claims: claims,
+		ACR: r.Text("acr"), AMR: r.Texts("amr"), AuthTime: r.Instant("auth_time"), claims: claims,
 	}
+	t.Confirmation, t.Certificate = confirmation(&r)
 	notBefore := r.Instant("nbf")
 	late, early := want.now.Add(-want.leeway), want.now.Add(want.leeway)
 	switch {
@@ -113,18 +118,23 @@ func (want expected) check(claims issuer.Object) (*Token, *refusal) {
 	return t, nil
 }
 
-// confirmation reads the thumbprint of the key that a token is bound to
-// (RFC 9449 §6.1). A binding that is not understood is an error: whoever ignores
-// it takes a stolen token.
-func confirmation(r *issuer.Reader) string {
+// confirmation reads the thumbprints of the key and of the certificate that a token
+// is bound to (RFC 9449 §6.1, RFC 8705 §3.1). A binding that is not understood is an
+// error: whoever ignores it takes a stolen token.
+func confirmation(r *issuer.Reader) (key, certificate string) {
 	var cnf issuer.Object
 	if !r.Decode("cnf", &cnf) {
-		return ""
+		return "", ""
 	}
 	inner := issuer.Reader{Object: cnf}
-	thumbprint := inner.Text("jkt")
-	if r.Err == nil && (inner.Err != nil || thumbprint == "" || len(cnf) != 1) {
-		r.Err = fmt.Errorf("cnf is not understood")
+	understood := 0
+	for name, thumbprint := range map[string]*string{"jkt": &key, "x5t#S256": &certificate} {
+		if *thumbprint = inner.Text(name); *thumbprint != "" {
+			understood++
+		}
 	}
-	return thumbprint
+	if r.Err == nil && (inner.Err != nil || understood == 0 || understood != len(cnf)) {
+		r.Err = errors.New("cnf is not understood")
+	}
+	return key, certificate
 }
