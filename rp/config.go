@@ -3,6 +3,7 @@ package rp
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,9 @@ const (
 	AuthNone  = "none"                // no secret: a public client, held by PKCE alone
 
 	AuthPrivateKeyJWT = "private_key_jwt" // an assertion that PrivateKey signs, for the issuer, once
+
+	AuthTLS           = "tls_client_auth"             // Certificate, of an authority that the server knows (RFC 8705 §2.1)
+	AuthSelfSignedTLS = "self_signed_tls_client_auth" // Certificate, whose key is registered (RFC 8705 §2.2)
 )
 
 const (
@@ -47,8 +51,15 @@ type Config struct {
 	// KeyID is the kid of the key as it is registered, and KeyAlg its algorithm;
 	// empty means ES256, EdDSA or PS256, as the key is.
 	KeyID, KeyAlg string
+	// Certificate is the certificate, with its key, that is shown to every server and API
+	// that asks for one, and the mtls_endpoint_aliases of the server are used (RFC 8705
+	// §5). It is how the client authenticates, if there is neither ClientSecret nor
+	// PrivateKey; in any case servers may bind tokens to it, which are good on
+	// connections with it alone. It is called for each new connection, so that it may
+	// return a renewed one, but tokens end with the certificate that they are bound to.
+	Certificate func() (*tls.Certificate, error)
 	// AuthMethod is one of the constants; empty means AuthPrivateKeyJWT if there is a
-	// PrivateKey, else AuthBasic.
+	// PrivateKey, AuthTLS if there is a Certificate and no secret, else AuthBasic.
 	AuthMethod string
 	// DPoPKey binds all tokens of the client to this key, with which each request
 	// that uses them proves itself (RFC 9449): a stolen token is of no use. It is as
@@ -78,7 +89,8 @@ type Config struct {
 
 	// HTTPClient speaks to the server. It is copied: the copy follows no redirects,
 	// has no cookies, and times out after 10 s if the original does not say when.
-	// nil means one that uses http.DefaultTransport.
+	// nil means one that uses http.DefaultTransport. With a Certificate its transport
+	// must be an *http.Transport that makes its TLS connections itself.
 	HTTPClient *http.Client
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -143,6 +155,12 @@ func New(ctx context.Context, config Config) (*Client, error) {
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("rp: %w", err)
 	}
+	if config.Certificate != nil {
+		var err error
+		if config.HTTPClient, err = withCertificate(config.HTTPClient, config.Certificate); err != nil {
+			return nil, fmt.Errorf("rp: Config.HTTPClient: %w", err)
+		}
+	}
 	c := &Client{config: config, server: issuer.NewClient(config.HTTPClient, userAgent)}
 	if config.DPoPKey != nil {
 		var err error
@@ -162,9 +180,13 @@ func New(ctx context.Context, config Config) (*Client, error) {
 
 func (c Config) withDefaults() Config {
 	if c.AuthMethod == "" {
-		c.AuthMethod = AuthBasic
-		if c.PrivateKey != nil {
+		switch {
+		case c.PrivateKey != nil:
 			c.AuthMethod = AuthPrivateKeyJWT
+		case c.Certificate != nil && c.ClientSecret == "":
+			c.AuthMethod = AuthTLS
+		default:
+			c.AuthMethod = AuthBasic
 		}
 	}
 	if c.PrivateKey != nil && c.KeyAlg == "" {
@@ -247,6 +269,8 @@ func (c Config) checkAuth() error {
 		if c.ClientSecret == "" {
 			return errors.New("Config.ClientSecret is empty; a client that has none sets AuthMethod to rp.AuthNone")
 		}
+	case AuthTLS, AuthSelfSignedTLS:
+		return c.checkCertificate()
 	case AuthNone:
 		if c.ClientSecret != "" {
 			return errors.New("Config.ClientSecret is set, but AuthMethod is rp.AuthNone")

@@ -33,9 +33,9 @@
 //
 // Beyond the sign-in, TokenSource keeps its tokens fresh, in several processes too,
 // and HTTPClient calls APIs with them. Poll signs in where there is no browser, and
-// ClientCredentials is for what the client does by itself. Config.PrivateKey takes
-// the place of a secret, Config.DPoPKey makes stolen tokens useless, and
-// Config.PushRequests keeps requests out of the browser.
+// ClientCredentials is for what the client does by itself. Config.PrivateKey or
+// Config.Certificate takes the place of a secret, Config.DPoPKey makes stolen tokens
+// useless, and Config.PushRequests keeps requests out of the browser.
 //
 // It imports the standard library, go-jose, and golang.org/x/oauth2 for its
 // types; a test lists them.

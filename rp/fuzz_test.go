@@ -84,7 +84,7 @@ func FuzzParseMetadata(f *testing.F) {
 	f.Add([]byte(`{"issuer":"https://id.example.com","issuer":"https://evil.example"}`))
 	f.Add([]byte(`{"Issuer":"https://id.example.com"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := parseMetadata(data, id, false)
+		m, err := parseMetadata(data, id, false, true)
 		if err != nil {
 			return
 		}

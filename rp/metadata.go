@@ -1,6 +1,7 @@
 package rp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -34,7 +35,7 @@ func (c *Client) fetchMetadata(ctx context.Context, etag string) (metadata, stri
 	if err != nil {
 		return metadata{}, "", err
 	}
-	m, err := parseMetadata(a.Body, c.config.Issuer, c.config.InsecureAllowHTTP)
+	m, err := parseMetadata(a.Body, c.config.Issuer, c.config.InsecureAllowHTTP, c.config.Certificate != nil)
 	if err != nil {
 		return metadata{}, "", fmt.Errorf("metadata of %s: %w", c.config.Issuer, err)
 	}
@@ -42,29 +43,36 @@ func (c *Client) fetchMetadata(ctx context.Context, etag string) (metadata, stri
 }
 
 // parseMetadata reads metadata, which must be that of the issuer, and whose
-// endpoints must be as safe as the issuer is (OpenID Connect Discovery §4.3).
-func parseMetadata(data []byte, want string, allowHTTP bool) (metadata, error) {
+// endpoints must be as safe as the issuer is (OpenID Connect Discovery §4.3). A
+// client with a certificate uses those that ask for it (RFC 8705 §5).
+func parseMetadata(data []byte, want string, allowHTTP, certificate bool) (metadata, error) {
 	object, err := issuer.ParseObject(data)
 	if err != nil {
 		return metadata{}, err
 	}
 	r := issuer.Reader{Object: object}
+	var aliases issuer.Object
+	if certificate {
+		r.Decode("mtls_endpoint_aliases", &aliases)
+	}
+	alias := issuer.Reader{Object: aliases}
+	endpoint := func(name string) string { return cmp.Or(alias.Text(name), r.Text(name)) }
 	m := metadata{
 		issuer:                r.Text("issuer"),
 		authorizationEndpoint: r.Text("authorization_endpoint"),
-		tokenEndpoint:         r.Text("token_endpoint"),
+		tokenEndpoint:         endpoint("token_endpoint"),
 		jwksURI:               r.Text("jwks_uri"),
-		userinfoEndpoint:      r.Text("userinfo_endpoint"),
+		userinfoEndpoint:      endpoint("userinfo_endpoint"),
 		endSessionEndpoint:    r.Text("end_session_endpoint"),
-		pushedEndpoint:        r.Text("pushed_authorization_request_endpoint"),
+		pushedEndpoint:        endpoint("pushed_authorization_request_endpoint"),
 		requirePushed:         r.Flag("require_pushed_authorization_requests"),
-		deviceEndpoint:        r.Text("device_authorization_endpoint"),
-		revocationEndpoint:    r.Text("revocation_endpoint"),
+		deviceEndpoint:        endpoint("device_authorization_endpoint"),
+		revocationEndpoint:    endpoint("revocation_endpoint"),
 		claimsParameter:       r.Flag("claims_parameter_supported"),
 		responseIss:           r.Flag("authorization_response_iss_parameter_supported"),
 	}
-	if r.Err != nil {
-		return metadata{}, r.Err
+	if err := cmp.Or(r.Err, alias.Err); err != nil {
+		return metadata{}, err
 	}
 	if m.issuer != want {
 		return metadata{}, fmt.Errorf("the issuer is %q, not %q", issuer.Clip(m.issuer), want)

@@ -12,6 +12,8 @@ import (
 // a network and everything else, such as the provider, as usual.
 type Browser struct {
 	http.Client
+	Others http.RoundTripper // sends what is not for the application; nil means http.DefaultTransport
+
 	t      testing.TB
 	origin *url.URL
 	app    http.Handler
@@ -33,7 +35,11 @@ func NewBrowser(t testing.TB, origin string, app http.Handler) *Browser {
 
 // RoundTrip sends what is for the application to its handler.
 func (b *Browser) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Host != b.origin.Host {
+	switch {
+	case r.URL.Host == b.origin.Host:
+	case b.Others != nil:
+		return b.Others.RoundTrip(r)
+	default:
 		return http.DefaultTransport.RoundTrip(r)
 	}
 	if r.Header.Get("Accept") == "" {

@@ -45,7 +45,7 @@ func (p *Provider) proven(w http.ResponseWriter, r *http.Request, token string) 
 		hash = encode(sum[:])
 	}
 	age := p.Now().Unix() - claims.At
-	if claims.Method != r.Method || claims.URI != p.Issuer+r.URL.Path || claims.Hash != hash || age < -60 || age > 60 || !p.firstUse(claims.ID) {
+	if claims.Method != r.Method || claims.URI != p.origin(r)+r.URL.Path || claims.Hash != hash || age < -60 || age > 60 || !p.firstUse(claims.ID) {
 		return "", "invalid_dpop_proof"
 	}
 	if p.is(DPoPNonces) && !p.takeNonce(w, claims.Nonce) {

@@ -57,6 +57,9 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	if !p.is(NoRevocation) {
 		metadata["revocation_endpoint"] = p.Issuer + "/revoke"
 	}
+	if p.mtls != nil {
+		metadata["mtls_endpoint_aliases"] = p.mtls.aliases()
+	}
 	if p.is(NoEndSession) {
 		delete(metadata, "end_session_endpoint")
 	}
@@ -298,10 +301,13 @@ func (p *Provider) redeem(r *http.Request) (request url.Values, problem string) 
 	return request, ""
 }
 
-// authenticated accepts an assertion if the client has a key. Else it accepts the
+// authenticated accepts a certificate, or an assertion, if the client has one. Else it accepts the
 // secret in the header, form-encoded, or in the body, and none at all, which is
 // what a public client sends.
 func (p *Provider) authenticated(r *http.Request) bool {
+	if p.mtls != nil {
+		return p.mtls.showed(r) && r.PostFormValue("client_id") == p.ClientID && !r.PostForm.Has("client_secret")
+	}
 	if p.signsWithKey() {
 		return p.asserted(r)
 	}
@@ -367,7 +373,7 @@ func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 	if problem != "" {
 		w.Header().Set("WWW-Authenticate", `DPoP error="`+problem+`"`)
 	}
-	if (scheme == "DPoP") != (key != "") || problem != "" || !p.good(token, key) {
+	if p.mtls != nil && !p.mtls.showed(r) || (scheme == "DPoP") != (key != "") || problem != "" || !p.good(token, key) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}

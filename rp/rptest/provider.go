@@ -32,6 +32,7 @@ type Provider struct {
 	ClientSecret string
 
 	mux       *http.ServeMux
+	mtls      *mtls // nil without TLS
 	mu        sync.Mutex
 	alg       string
 	key       signingKey
@@ -55,15 +56,20 @@ type Provider struct {
 // NewProvider starts a provider on a loopback address; it stops with the test.
 func NewProvider(t testing.TB) *Provider {
 	t.Helper()
+	p := newProvider()
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	p.Issuer = server.URL
+	return p
+}
+
+func newProvider() *Provider {
 	p := &Provider{
 		ClientID: "shop", ClientSecret: rand.Text() + "%+:", // must survive form-encoding
 		alg: "ES256", key: newSigningKey("ES256"),
 		codes: map[string]url.Values{}, grants: map[string]*grant{}, used: map[string]bool{}, nonces: map[string]bool{}, devices: map[string][]string{}, pushed: map[string]url.Values{}, hits: map[string]int{},
 	}
 	p.mux = p.routes()
-	server := httptest.NewServer(p)
-	t.Cleanup(server.Close)
-	p.Issuer = server.URL
 	return p
 }
 
@@ -75,6 +81,9 @@ func (p *Provider) Config(redirectURL string) rp.Config {
 	config := rp.Config{
 		Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret,
 		RedirectURL: redirectURL, CookieKey: key, Now: p.Now,
+	}
+	if p.mtls != nil {
+		p.mtls.configure(&config)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
