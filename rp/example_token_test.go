@@ -3,7 +3,12 @@ package rp_test
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log"
+	"net/http"
+	"strings"
+
+	"golang.org/x/oauth2"
 
 	"github.com/sallyport-id/sallyport/rp"
 )
@@ -27,4 +32,42 @@ func ExampleConfig_certificate() {
 		log.Fatal(err)
 	}
 	res.Body.Close()
+}
+
+// An API calls a second one for its caller, with a token of the caller's that is for
+// the second alone.
+func ExampleClient_Exchange() {
+	var orders *rp.Client                              // from rp.New
+	_ = func(w http.ResponseWriter, r *http.Request) { // behind rs.Protect
+		_, callers, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		token, err := orders.Exchange(r.Context(), rp.ExchangeRequest{
+			SubjectToken: callers, Resource: []string{"https://stock.example.com/"}, Scope: []string{"stock:read"},
+		})
+		if err != nil {
+			http.Error(w, "The stock cannot be had just now.", http.StatusBadGateway)
+			return
+		}
+		res, err := orders.HTTPClient(oauth2.StaticTokenSource(token.Token)).Get("https://stock.example.com/items")
+		if err != nil {
+			http.Error(w, "The stock cannot be had just now.", http.StatusBadGateway)
+			return
+		}
+		defer res.Body.Close()
+		io.Copy(w, res.Body)
+	}
+}
+
+// A program asks whether a token is still good, to end its work early.
+func ExampleClient_Introspect() {
+	var shop *rp.Client // from rp.New
+	var token string
+	about, err := shop.Introspect(context.Background(), token)
+	switch {
+	case err != nil:
+		log.Print(err) // nobody knows: it may be good
+	case !about.Active:
+		log.Print("the token is worth nothing any more")
+	default:
+		log.Print("good until ", about.Expiry, " for ", about.Scope)
+	}
 }

@@ -36,18 +36,31 @@ func (c *Client) exchange(ctx context.Context, m metadata, code, verifier string
 
 // grant asks the token endpoint for tokens; doing is what for.
 func (c *Client) grant(ctx context.Context, m metadata, doing string, form url.Values) (tokens, error) {
+	body, err := c.askForTokens(ctx, m, doing, form)
+	if err != nil {
+		return tokens{}, err
+	}
+	return parseTokens(body, c.tokenType(), c.config.Now())
+}
+
+// askForTokens returns the answer of the token endpoint, unless it is an error.
+func (c *Client) askForTokens(ctx context.Context, m metadata, doing string, form url.Values) ([]byte, error) {
 	a, err := c.postProven(ctx, m.tokenEndpoint, form)
 	if err != nil {
-		return tokens{}, &UnavailableError{Doing: doing, Err: err}
+		return nil, &UnavailableError{Doing: doing, Err: err}
 	}
 	if a.Status != http.StatusOK {
-		return tokens{}, answerError(doing, a)
+		return nil, answerError(doing, a)
 	}
-	kind := "Bearer"
+	return a.Body, nil
+}
+
+// tokenType is the type of the client's access tokens.
+func (c *Client) tokenType() string {
 	if c.prover != nil {
-		kind = "DPoP"
+		return "DPoP"
 	}
-	return parseTokens(a.Body, kind, c.config.Now())
+	return "Bearer"
 }
 
 // postForm sends a form that the client authenticates.

@@ -88,6 +88,9 @@ func (t *transport) token(r *http.Request) (*oauth2.Token, error) {
 		return nil, fmt.Errorf("rp: the API's URL: %w", err)
 	}
 	token, err := t.source.Token()
+	if err == nil && strings.EqualFold(token.TokenType, noAccessToken) {
+		err = errors.New("rp: the token is none for APIs")
+	}
 	if err == nil && isDPoP(token) && t.client.prover == nil {
 		err = errors.New("rp: the token is bound to a key, but there is no Config.DPoPKey")
 	}

@@ -20,6 +20,7 @@ type metadata struct {
 	userinfoEndpoint      string // "" if there is none
 	endSessionEndpoint    string // "" if there is none
 	revocationEndpoint    string // "" if there is none
+	introspectionEndpoint string // "" if there is none (RFC 8414 §2)
 	pushedEndpoint        string // "" if there is none (RFC 9126 §5)
 	requirePushed         bool
 	deviceEndpoint        string // "" if there is none (RFC 8628 §4)
@@ -68,6 +69,7 @@ func parseMetadata(data []byte, want string, allowHTTP, certificate bool) (metad
 		requirePushed:         r.Flag("require_pushed_authorization_requests"),
 		deviceEndpoint:        endpoint("device_authorization_endpoint"),
 		revocationEndpoint:    endpoint("revocation_endpoint"),
+		introspectionEndpoint: endpoint("introspection_endpoint"),
 		claimsParameter:       r.Flag("claims_parameter_supported"),
 		responseIss:           r.Flag("authorization_response_iss_parameter_supported"),
 	}
@@ -91,6 +93,7 @@ func (m metadata) checkEndpoints(allowHTTP bool) error {
 		{"userinfo_endpoint", m.userinfoEndpoint, true},
 		{"end_session_endpoint", m.endSessionEndpoint, true},
 		{"revocation_endpoint", m.revocationEndpoint, true},
+		{"introspection_endpoint", m.introspectionEndpoint, true},
 		{"device_authorization_endpoint", m.deviceEndpoint, true},
 		{"pushed_authorization_request_endpoint", m.pushedEndpoint, true},
 	}

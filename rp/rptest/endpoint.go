@@ -54,6 +54,9 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		metadata["pushed_authorization_request_endpoint"] = p.Issuer + "/par"
 		metadata["require_pushed_authorization_requests"] = p.is(OnlyPushed)
 	}
+	if !p.is(NoIntrospection) {
+		metadata["introspection_endpoint"] = p.Issuer + "/introspect"
+	}
 	if !p.is(NoRevocation) {
 		metadata["revocation_endpoint"] = p.Issuer + "/revoke"
 	}
@@ -189,6 +192,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	if key != "" {
 		answer["token_type"] = "DPoP"
 	}
+	p.answerExchange(grant, answer)
 	if p.is(NoIDToken) {
 		delete(answer, "id_token")
 	}
@@ -222,6 +226,7 @@ type grant struct {
 	key      string // the thumbprint of the key that all tokens are bound to, "" for none
 	renewing bool   // the tokens come without a nonce: with a refresh, or to a device
 	own      bool   // the client's, not a user's
+	issued   string // the type of the token of an exchange, "" if it is none
 }
 
 // grant returns what a token request stands for, or what is wrong.
@@ -237,6 +242,8 @@ func (p *Provider) grant(r *http.Request, key string) (*grant, string) {
 		return p.refresh(r.PostFormValue("refresh_token"), key)
 	case "client_credentials":
 		return &grant{request: url.Values{"scope": r.PostForm["scope"]}, key: key, own: true}, ""
+	case "urn:ietf:params:oauth:grant-type:token-exchange":
+		return p.exchange(r.PostForm, key)
 	case "urn:ietf:params:oauth:grant-type:device_code":
 		return &grant{request: url.Values{"scope": {"openid profile"}}, started: p.Now(), key: key, renewing: true}, ""
 	}

@@ -56,6 +56,8 @@ const (
 	HugeTokens       Fault = "token response of a megabyte"
 	NoIDToken        Fault = "no id_token"
 	NotBearer        Fault = "token_type DPoP"
+	OtherTokenType   Fault = "issued_token_type of another type"
+	NoTokenType      Fault = "no issued_token_type"
 	TokenRedirect    Fault = "token endpoint redirects"
 	OtherUserInfo    Fault = "userinfo about another user"
 	OtherMetadata    Fault = "metadata of another issuer"
@@ -73,6 +75,7 @@ const (
 	DPoPNonces        Fault = "DPoP proofs need a nonce, of which each is good once"
 	NoDPoP            Fault = "DPoP proofs are passed over"
 	NoRevocation      Fault = "no revocation endpoint"
+	NoIntrospection   Fault = "no introspection endpoint"
 )
 
 // breakClaims applies the faults of claims.

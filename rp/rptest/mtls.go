@@ -60,6 +60,7 @@ func (m *mtls) aliases() map[string]string {
 	return map[string]string{
 		"token_endpoint": m.demanding + "/token", "userinfo_endpoint": m.demanding + "/userinfo", "revocation_endpoint": m.demanding + "/revoke",
 		"pushed_authorization_request_endpoint": m.demanding + "/par", "device_authorization_endpoint": m.demanding + "/device_authorization",
+		"introspection_endpoint": m.demanding + "/introspect",
 	}
 }
 

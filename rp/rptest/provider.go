@@ -50,6 +50,7 @@ type Provider struct {
 	grants    map[string]*grant     // by every token that there was
 	requests  []url.Values
 	logouts   []url.Values
+	exchanges []url.Values
 	hits      map[string]int
 }
 
@@ -190,6 +191,7 @@ func (p *Provider) routes() *http.ServeMux {
 	mux.HandleFunc("GET /end_session", p.serveEndSession)
 	mux.HandleFunc("GET /userinfo", p.serveUserInfo)
 	mux.HandleFunc("POST /revoke", p.serveRevoke)
+	mux.HandleFunc("POST /introspect", p.serveIntrospect)
 	return mux
 }
 
