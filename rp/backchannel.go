@@ -19,7 +19,7 @@ const (
 )
 
 // BackchannelLogout is the handler of the URL that the server tells about sessions
-// that it has ended (backchannel_logout_uri). It ends those that began with them,
+// that it has ended (backchannel_logout_uri), one for all providers. It ends those that began with them,
 // and answers 200, or 400 with a JSON error if the logout token does not hold, is
 // used again, or the logout failed (OpenID Connect Back-Channel Logout §2.5 to
 // §2.8). No session or cookie takes part in it: leave it out of RequireSession and
@@ -41,13 +41,18 @@ func (s *Sessions) serveBackchannelLogout(w http.ResponseWriter, r *http.Request
 		plainAnswer(w, http.StatusMethodNotAllowed, "A logout takes a POST request.")
 		return
 	}
-	err := s.backchannelLogout(w, r)
+	client := s.clients[0]
+	text, err := logoutTokenOf(w, r)
+	if err == nil {
+		client = s.claimedBy(text)
+		err = s.backchannelLogout(r.Context(), client, text)
+	}
 	if err == nil {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	s.client.config.Logger.WarnContext(r.Context(), "a back-channel logout is refused",
-		slog.String("issuer", s.client.config.Issuer), slog.Any("error", err))
+	client.config.Logger.WarnContext(r.Context(), "a back-channel logout is refused",
+		slog.String("issuer", client.config.Issuer), slog.Any("error", err))
 	code, text := "invalid_request", "the logout token is not accepted"
 	var unavailable *UnavailableError
 	if errors.As(err, &unavailable) {
@@ -58,16 +63,12 @@ func (s *Sessions) serveBackchannelLogout(w http.ResponseWriter, r *http.Request
 	json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": text})
 }
 
-func (s *Sessions) backchannelLogout(w http.ResponseWriter, r *http.Request) error {
-	text, err := logoutTokenOf(w, r)
+func (s *Sessions) backchannelLogout(ctx context.Context, client *Client, text string) error {
+	token, err := client.verifyLogoutToken(ctx, text)
 	if err != nil {
 		return err
 	}
-	token, err := s.client.verifyLogoutToken(r.Context(), text)
-	if err != nil {
-		return err
-	}
-	first, err := s.config.Store.Logout(r.Context(), token)
+	first, err := s.config.Store.Logout(ctx, token)
 	if err != nil {
 		return &UnavailableError{Doing: "ending sessions", Err: err}
 	}
@@ -75,6 +76,18 @@ func (s *Sessions) backchannelLogout(w http.ResponseWriter, r *http.Request) err
 		return refuse("jti", "the logout token was used before")
 	}
 	return nil
+}
+
+// claimedBy is the client at the server that a token says it is from. Nothing in
+// the token was checked: it chooses who does that.
+func (s *Sessions) claimedBy(token string) *Client {
+	if claims, err := issuer.UnverifiedClaims(token); err == nil {
+		r := issuer.Reader{Object: claims}
+		if c := s.of(r.Text("iss")); c != nil {
+			return c
+		}
+	}
+	return s.clients[0]
 }
 
 // logoutTokenOf reads a logout request (OpenID Connect Back-Channel Logout §2.5).

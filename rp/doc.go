@@ -31,6 +31,8 @@
 //	Logout                   here and at the server
 //	BackchannelLogout        the server says that a session is over
 //
+// A Registry is several servers to choose from, with such sessions.
+//
 // Beyond the sign-in, TokenSource keeps its tokens fresh, in several processes too,
 // and HTTPClient calls APIs with them. Poll signs in where there is no browser, and
 // ClientCredentials is for what the client does by itself. Exchange gets a token for

@@ -28,21 +28,57 @@ func ConfigFromEnv(prefix string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	key, err := secretFromEnv(prefix + "COOKIE_KEY")
+	key, err := cookieKeyFromEnv(prefix)
 	if err != nil {
 		return Config{}, err
 	}
 	c := Config{
 		Issuer: os.Getenv(prefix + "ISSUER"), ClientID: os.Getenv(prefix + "CLIENT_ID"), ClientSecret: secret,
-		AuthMethod: os.Getenv(prefix + "AUTH_METHOD"), RedirectURL: os.Getenv(prefix + "REDIRECT_URL"),
-	}
-	if c.CookieKey, err = base64.StdEncoding.DecodeString(key); err != nil {
-		return Config{}, fmt.Errorf("rp: %sCOOKIE_KEY is not in base64; make one with: openssl rand -base64 32", prefix)
+		AuthMethod: os.Getenv(prefix + "AUTH_METHOD"), RedirectURL: os.Getenv(prefix + "REDIRECT_URL"), CookieKey: key,
 	}
 	if scopes := strings.Fields(os.Getenv(prefix + "SCOPES")); len(scopes) > 0 {
 		c.Scopes = scopes
 	}
 	return c, nil
+}
+
+// ConfigsFromEnv reads the configurations of a Registry. SHOP_PROVIDERS has the names
+// of the providers, of small letters and digits, separated by spaces; the variables
+// of one that is called corp begin with SHOP_CORP_, and are those of ConfigFromEnv.
+// A provider without a key for its cookies has that of all, SHOP_COOKIE_KEY.
+func ConfigsFromEnv(prefix string) (map[string]Config, error) {
+	configs := map[string]Config{}
+	for _, name := range strings.Fields(os.Getenv(prefix + "PROVIDERS")) {
+		if strings.ContainsFunc(name, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
+			return nil, fmt.Errorf("rp: %sPROVIDERS: %q has other characters than a to z and 0 to 9", prefix, name)
+		}
+		config, err := ConfigFromEnv(prefix + strings.ToUpper(name) + "_")
+		if err != nil {
+			return nil, err
+		}
+		if len(config.CookieKey) == 0 {
+			if config.CookieKey, err = cookieKeyFromEnv(prefix); err != nil {
+				return nil, err
+			}
+		}
+		configs[name] = config
+	}
+	if len(configs) == 0 {
+		return nil, fmt.Errorf("rp: %sPROVIDERS names no provider", prefix)
+	}
+	return configs, nil
+}
+
+func cookieKeyFromEnv(prefix string) ([]byte, error) {
+	text, err := secretFromEnv(prefix + "COOKIE_KEY")
+	if err != nil {
+		return nil, err
+	}
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("rp: %sCOOKIE_KEY is not in base64; make one with: openssl rand -base64 32", prefix)
+	}
+	return key, nil
 }
 
 // secretFromEnv is the value of a variable, or of the file that the variable with

@@ -13,9 +13,9 @@ const (
 	longestSession = 3800 // bytes of name and value; browsers keep 4096, attributes included
 )
 
-// sessionName is the name of the session's cookie. It does not begin like those of
+// sessionName is the name of the session's cookie, from a prefix of cookies. It does not begin like those of
 // pending logins, which come and go.
-func (c *Client) sessionName() string { return strings.TrimSuffix(c.cookies, "-") + ".session" }
+func sessionName(prefix string) string { return strings.TrimSuffix(prefix, "-") + ".session" }
 
 // put keeps a new session in place of the one before.
 func (s *Sessions) put(w http.ResponseWriter, r *http.Request, session Session) error {
@@ -29,12 +29,23 @@ func (s *Sessions) put(w http.ResponseWriter, r *http.Request, session Session) 
 	if err := s.config.Store.Put(r.Context(), t.key(), session); err != nil {
 		return storeError("beginning a session", err)
 	}
-	value, err := s.client.seal(ticketPurpose, s.cookie, t.text())
+	client := s.of(session.Issuer)
+	value, err := client.seal(ticketPurpose, s.cookie, t.text())
 	if err != nil {
 		return err
 	}
-	s.client.setCookie(w, s.cookie, value, 0)
+	client.setCookie(w, s.cookie, value, 0)
 	return nil
+}
+
+// open opens a cookie that one of the clients sealed; each has a key of its own.
+func (s *Sessions) open(purpose, value string) (text string, err error) {
+	for _, c := range s.clients {
+		if text, err = c.open(purpose, s.cookie, value); err == nil {
+			return text, nil
+		}
+	}
+	return "", err
 }
 
 // get is the session of a request. The error is ErrNoSession or an
@@ -50,6 +61,9 @@ func (s *Sessions) get(r *http.Request) (*Session, error) {
 	session, err := s.config.Store.Get(r.Context(), t.key())
 	if err != nil {
 		return nil, storeError("looking for a session", err)
+	}
+	if s.of(session.Issuer) == nil { // not what was put there
+		return nil, ErrNoSession
 	}
 	return &session, nil
 }
@@ -92,17 +106,18 @@ func storeError(doing string, err error) error {
 
 // sealSession gives the browser a session.
 func (s *Sessions) sealSession(w http.ResponseWriter, session Session) error {
+	client := s.of(session.Issuer)
 	for {
 		text, err := json.Marshal(session)
 		if err != nil {
 			return err
 		}
-		value, err := s.client.seal(sessionPurpose, s.cookie, string(text))
+		value, err := client.seal(sessionPurpose, s.cookie, string(text))
 		switch {
 		case err != nil:
 			return err
 		case len(s.cookie)+len(value) <= longestSession:
-			s.client.setCookie(w, s.cookie, value, 0) // until the browser is closed
+			client.setCookie(w, s.cookie, value, 0) // until the browser is closed
 			return nil
 		case session.IDToken == "":
 			return errors.New("rp: the session is too long for a cookie")
@@ -114,7 +129,7 @@ func (s *Sessions) sealSession(w http.ResponseWriter, session Session) error {
 // openSession reads the session of a request. The error is ErrNoSession.
 func (s *Sessions) openSession(r *http.Request) (*Session, error) {
 	for _, cookie := range r.CookiesNamed(s.cookie) {
-		text, err := s.client.open(sessionPurpose, s.cookie, cookie.Value)
+		text, err := s.open(sessionPurpose, cookie.Value)
 		if err != nil {
 			continue
 		}

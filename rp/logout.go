@@ -10,9 +10,10 @@ import (
 // there as well, and from there to SessionConfig.AfterLogout (303). It answers POST
 // requests from this origin alone: a link or an image of somebody else signs
 // nobody out. Who has no session any more, or one without an ID token, is sent to
-// the server all the same, which asks then, and does not send the browser back.
+// the server all the same, which asks then, and does not send the browser back. Of
+// several providers nobody knows then which one that is.
 //
-// If the server has no page for that, or does not answer, the logout is of this
+// If the server has no page for that, is not known or does not answer, the logout is of this
 // application alone, and AfterLogout comes at once. If the store fails, the
 // session goes on, and Config.ErrorPage answers with an *UnavailableError.
 //
@@ -28,31 +29,37 @@ func (s *Sessions) Logout(w http.ResponseWriter, r *http.Request) {
 		plainAnswer(w, http.StatusForbidden, "The request comes from another site.")
 		return
 	}
-	var idToken string
-	if session, err := s.get(r); err == nil {
-		idToken = session.IDToken
+	session, err := s.get(r)
+	if err != nil {
+		session = new(Session)
 	}
 	if err := s.endStored(r); err != nil {
-		s.client.report(r.Context(), err)
-		s.client.config.ErrorPage(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
-	s.client.deleteCookie(w, s.cookie)
-	w.Header().Set("Location", s.afterLogout(r, idToken))
+	s.clients[0].deleteCookie(w, s.cookie)
+	w.Header().Set("Location", s.afterLogout(r, session))
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// afterLogout is where to go when the session has ended. There is no state in the
+// afterLogout is where to go when a session has ended, or none was there. There is no state in the
 // request: nothing happens to who comes back that it could protect.
-func (s *Sessions) afterLogout(r *http.Request, idToken string) string {
+func (s *Sessions) afterLogout(r *http.Request, session *Session) string {
 	local := s.config.AfterLogout
 	if local == "" {
 		local = "/"
 	}
-	m, err := s.client.serverMetadata(r.Context())
+	client := s.of(session.Issuer)
+	if client == nil && len(s.clients) > 1 {
+		return local
+	}
+	if client == nil {
+		client = s.clients[0]
+	}
+	m, err := client.serverMetadata(r.Context())
 	if err != nil {
-		s.client.config.Logger.WarnContext(r.Context(), "signed out of the application alone",
-			slog.String("issuer", s.client.config.Issuer), slog.Any("error", err))
+		client.config.Logger.WarnContext(r.Context(), "signed out of the application alone",
+			slog.String("issuer", client.config.Issuer), slog.Any("error", err))
 		return local
 	}
 	u, err := url.Parse(m.endSessionEndpoint)
@@ -60,9 +67,9 @@ func (s *Sessions) afterLogout(r *http.Request, idToken string) string {
 		return local
 	}
 	q := u.Query()
-	q.Set("client_id", s.client.config.ClientID)
-	if idToken != "" { // servers refuse to send anybody on who has none
-		q.Set("id_token_hint", idToken)
+	q.Set("client_id", client.config.ClientID)
+	if session.IDToken != "" { // servers refuse to send anybody on who has none
+		q.Set("id_token_hint", session.IDToken)
 		if s.config.AfterLogout != "" {
 			q.Set("post_logout_redirect_uri", s.config.AfterLogout)
 		}

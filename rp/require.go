@@ -28,7 +28,7 @@ func (s *Sessions) require(h http.Handler, q Requirement) http.Handler {
 			s.refuse(w, r, q, nil, err)
 			return
 		}
-		if err := q.checkMet(&session.Identity, s.client.config.Now(), s.client.config.Leeway); err != nil {
+		if err := q.checkMet(&session.Identity, s.now(), s.of(session.Issuer).config.Leeway); err != nil {
 			s.refuse(w, r, q, session, err)
 			return
 		}
@@ -51,14 +51,13 @@ func (s *Sessions) refuse(w http.ResponseWriter, r *http.Request, q Requirement,
 	var unmet *UnmetError
 	switch {
 	case !errors.Is(err, ErrNoSession) && !errors.As(err, &unmet):
-		s.client.report(r.Context(), err)
-		s.client.config.ErrorPage(w, r, err)
+		s.fail(w, r, err)
+	case isPageVisit(r) && session != nil:
+		s.of(session.Issuer).Login(w, r, ReturnTo(pathOf(r)), require(q), sameUser(session))
+	case isPageVisit(r) && s.config.SignIn != nil:
+		s.config.SignIn.ServeHTTP(w, r)
 	case isPageVisit(r):
-		options := []LoginOption{ReturnTo(pathOf(r)), require(q)}
-		if session != nil {
-			options = append(options, sameUser(session))
-		}
-		s.client.Login(w, r, options...)
+		s.clients[0].Login(w, r, ReturnTo(pathOf(r)), require(q))
 	default:
 		w.Header().Set("WWW-Authenticate", `Session error="`+ReasonCode(err)+`"`)
 		plainAnswer(w, http.StatusUnauthorized, Reason(err))

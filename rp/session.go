@@ -90,14 +90,19 @@ type SessionConfig struct {
 	// as registered with the server (post_logout_redirect_uris). Empty means that
 	// the server decides, or "/" if it has no part in it.
 	AfterLogout string
+	// SignIn answers who goes to a page without a session, such as with a page where
+	// one chooses a provider, whose links have the request's URI for ReturnTo. What
+	// the page takes beyond Config.Require is asked for when the user is back there.
+	// nil calls Login.
+	SignIn http.Handler
 }
 
-// Sessions begins, finds and ends the sessions of a Client. It is safe for
-// concurrent use.
+// Sessions begins, finds and ends the sessions of a Client or a Registry. It is safe
+// for concurrent use.
 type Sessions struct {
-	client *Client
-	config SessionConfig
-	cookie string // its name
+	clients []*Client // each of another server
+	config  SessionConfig
+	cookie  string // its name
 }
 
 // Sessions makes sessions for those who sign in with this client. The routes that
@@ -111,6 +116,10 @@ func (c *Client) Sessions(config SessionConfig) (*Sessions, error) {
 	if c.config.CookieKey == nil {
 		return nil, errors.New("rp: Config.CookieKey is nil: the client signs nobody in by a browser")
 	}
+	return newSessions([]*Client{c}, sessionName(c.cookies), config)
+}
+
+func newSessions(clients []*Client, cookie string, config SessionConfig) (*Sessions, error) {
 	if config.Idle == 0 {
 		config.Idle = defaultIdle
 	}
@@ -124,11 +133,30 @@ func (c *Client) Sessions(config SessionConfig) (*Sessions, error) {
 		return nil, fmt.Errorf("rp: SessionConfig.Absolute: %v is less than Idle, %v", config.Absolute, config.Idle)
 	}
 	if config.AfterLogout != "" {
-		if err := issuer.CheckURL(config.AfterLogout, c.config.InsecureAllowHTTP); err != nil {
+		if err := issuer.CheckURL(config.AfterLogout, clients[0].config.InsecureAllowHTTP); err != nil {
 			return nil, fmt.Errorf("rp: SessionConfig.AfterLogout: %w", err)
 		}
 	}
-	return &Sessions{client: c, config: config, cookie: c.sessionName()}, nil
+	return &Sessions{clients, config, cookie}, nil
+}
+
+// of is the client at a server, nil if there is none.
+func (s *Sessions) of(issuer string) *Client {
+	for _, c := range s.clients {
+		if c.config.Issuer == issuer {
+			return c
+		}
+	}
+	return nil
+}
+
+// now is the time; the clients agree about it.
+func (s *Sessions) now() time.Time { return s.clients[0].config.Now() }
+
+// fail answers a request that could not be served.
+func (s *Sessions) fail(w http.ResponseWriter, r *http.Request, err error) {
+	s.clients[0].report(r.Context(), err)
+	s.clients[0].config.ErrorPage(w, r, err)
 }
 
 // Begin starts a session for who Callback says has signed in. It takes the place of
@@ -136,10 +164,10 @@ func (c *Client) Sessions(config SessionConfig) (*Sessions, error) {
 // an old session is left in the new one. Begin writes headers alone; redirect to
 // Identity.ReturnTo then. The error is an *UnavailableError if the store fails.
 func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, id *Identity) error {
-	if id.Issuer != s.client.config.Issuer || id.Subject == "" {
+	if s.of(id.Issuer) == nil || id.Subject == "" {
 		return errors.New("rp: the identity is not one of this client's Callback")
 	}
-	now := s.client.config.Now()
+	now := s.now()
 	session := Session{Identity: *id, Began: now}
 	session.Claims, session.Token, session.ReturnTo = nil, nil, ""
 	session.Expires = s.expiry(&session, now)
@@ -162,7 +190,7 @@ func (s *Sessions) current(w http.ResponseWriter, r *http.Request) (*Session, er
 	if err != nil {
 		return nil, err
 	}
-	now := s.client.config.Now()
+	now := s.now()
 	if !now.Before(session.Expires) {
 		return nil, ErrNoSession
 	}

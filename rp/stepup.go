@@ -48,8 +48,10 @@ func (s *Sessions) checkStepUp(q Requirement) error {
 	if q.Fresh {
 		return errors.New("no session stays Fresh, set MaxAge")
 	}
-	if _, possible := q.and(s.client.config.Require); !possible {
-		return fmt.Errorf("none of the acr values %q is one of Config.Require, %q", q.ACR, s.client.config.Require.ACR)
+	for _, c := range s.clients {
+		if _, possible := q.and(c.config.Require); !possible {
+			return fmt.Errorf("none of the acr values %q is one of Config.Require, %q", q.ACR, c.config.Require.ACR)
+		}
 	}
 	if text, _ := json.Marshal(q); len(text) > longestRequirement {
 		return fmt.Errorf("the requirement takes more than %d bytes", longestRequirement)

@@ -31,13 +31,13 @@ func (s *Sessions) openTicket(r *http.Request) (ticket, error) {
 }
 
 func (s *Sessions) parseTicket(value string) (ticket, error) {
-	text, err := s.client.open(ticketPurpose, s.cookie, value)
+	text, err := s.open(ticketPurpose, value)
 	if err != nil {
 		return ticket{}, err
 	}
 	secret, expires, _ := strings.Cut(text, "\n")
 	seconds, err := strconv.ParseInt(expires, 10, 64)
-	if err != nil || !s.client.config.Now().Before(time.Unix(seconds, 0)) {
+	if err != nil || !s.now().Before(time.Unix(seconds, 0)) {
 		return ticket{}, ErrNoSession
 	}
 	return ticket{secret, time.Unix(seconds, 0)}, nil
