@@ -91,6 +91,30 @@ func (s *sessionRow) CompareAndSwap(_ context.Context, old, next []byte) (bool, 
 	return same, nil
 }
 
+// The tokens of a sign-in for an API are for that API, also refreshed, and the ID
+// token has the names that userinfo would have told.
+func TestRPSignsInForAnAPI(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.changeClient("portal", func(c *oidc.Client) { c.SkipConsent = true })
+	a := r.relying("portal", func(c *rp.Config) {
+		c.Scopes, c.Resource, c.UserInfo = []string{"openid", "profile", "orders:read"}, orders, true
+	})
+	id, asked := a.signsIn(r.browser())
+	if id.PreferredUsername != "mina" || id.Name == "" || !strings.Contains(asked, "resource=") {
+		t.Errorf("got %q, %q of %s", id.PreferredUsername, id.Name, asked)
+	}
+	source := a.TokenSource(t.Context(), id, nil)
+	for range 2 {
+		token, err := source.Token()
+		r.must(err)
+		if got := r.introspect("orders", token.AccessToken); got["active"] != true || got["aud"] != orders || got["acr"] != rp.ACR2FA {
+			t.Errorf("got %v, want a token for %s", got, orders)
+		}
+		r.clock.advance(time.Hour)
+	}
+}
+
 // A public client's refresh tokens rotate; two processes with 32 callers each use
 // every one once, and hear it when the user takes the access away.
 func TestRPRefreshesInTwoProcesses(t *testing.T) {

@@ -102,7 +102,7 @@ func (c *Client) identifyBy(ctx context.Context, tokens tokens, login pending) (
 		}
 	}
 	id.Token, id.IDToken, id.ReturnTo = tokens.oauth2, tokens.idToken, login.returnTo
-	if !c.config.UserInfo {
+	if !c.config.UserInfo || c.config.Resource != "" {
 		return id, nil
 	}
 	claims, err := c.UserInfo(ctx, id)

@@ -75,6 +75,10 @@ type Config struct {
 	// Scopes are what to ask for; nil means openid and profile. openid is added
 	// where it is missing.
 	Scopes []string
+	// Resource is the API that the access tokens of people are for, an absolute URI
+	// without fragment (RFC 8707 §2); empty leaves that to the server. Such tokens
+	// are not for the userinfo endpoint: UserInfo says what happens then.
+	Resource string
 	// PushRequests makes Login send its request to the server itself and give the
 	// browser a reference, so that nobody between reads or changes it (RFC 9126). It
 	// happens in any case if the server's metadata require it.
@@ -84,7 +88,9 @@ type Config struct {
 	Require Requirement
 	// UserInfo makes Callback ask the userinfo endpoint too, and fill what the ID
 	// token left out: many servers put name and e-mail there only. A login fails
-	// if the answer does.
+	// if the answer does. With a Resource there is no such endpoint for the token:
+	// the ID token is asked for name, preferred_username, email and locale
+	// instead, if the server knows the claims parameter (OpenID Connect Core §5.5).
 	UserInfo bool
 
 	// HTTPClient speaks to the server. It is copied: the copy follows no redirects,
@@ -234,6 +240,9 @@ func (c Config) check() error {
 		if s == "" || strings.ContainsFunc(s, issuer.NotScope) {
 			return fmt.Errorf("Config.Scopes: %q is no scope", s)
 		}
+	}
+	if err := checkResource(c.Resource); err != nil {
+		return fmt.Errorf("Config.Resource: %w", err)
 	}
 	if err := c.Require.check(); err != nil {
 		return fmt.Errorf("Config.Require: %w", err)

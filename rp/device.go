@@ -32,7 +32,9 @@ func (c *Client) DeviceAuthorization(ctx context.Context) (*oauth2.DeviceAuthRes
 	if m.deviceEndpoint == "" {
 		return nil, &UnavailableError{Doing: doing, Err: errors.New("the server has no endpoint for devices")}
 	}
-	a, err := c.postForm(ctx, m.deviceEndpoint, url.Values{"scope": {strings.Join(c.config.Scopes, " ")}})
+	form := url.Values{"scope": {strings.Join(c.config.Scopes, " ")}}
+	c.addResource(form)
+	a, err := c.postForm(ctx, m.deviceEndpoint, form)
 	if err != nil {
 		return nil, &UnavailableError{Doing: doing, Err: err}
 	}
@@ -131,5 +133,6 @@ func (c *Client) redeemDevice(ctx context.Context, code string) (tokens, error) 
 		return tokens{}, err
 	}
 	form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {code}}
+	c.addResource(form)
 	return c.grant(ctx, m, "redeeming the device code", form)
 }

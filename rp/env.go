@@ -18,6 +18,7 @@ import (
 //	SHOP_REDIRECT_URL   Config.RedirectURL
 //	SHOP_COOKIE_KEY     Config.CookieKey, in base64
 //	SHOP_SCOPES         Config.Scopes, separated by spaces
+//	SHOP_RESOURCE       Config.Resource
 //
 // The secret and the key may be in files instead, which SHOP_CLIENT_SECRET_FILE and
 // SHOP_COOKIE_KEY_FILE name; a line break at the end is left out. What a login must
@@ -34,7 +35,8 @@ func ConfigFromEnv(prefix string) (Config, error) {
 	}
 	c := Config{
 		Issuer: os.Getenv(prefix + "ISSUER"), ClientID: os.Getenv(prefix + "CLIENT_ID"), ClientSecret: secret,
-		AuthMethod: os.Getenv(prefix + "AUTH_METHOD"), RedirectURL: os.Getenv(prefix + "REDIRECT_URL"), CookieKey: key,
+		AuthMethod: os.Getenv(prefix + "AUTH_METHOD"), RedirectURL: os.Getenv(prefix + "REDIRECT_URL"),
+		Resource: os.Getenv(prefix + "RESOURCE"), CookieKey: key,
 	}
 	if scopes := strings.Fields(os.Getenv(prefix + "SCOPES")); len(scopes) > 0 {
 		c.Scopes = scopes

@@ -13,7 +13,7 @@ import (
 
 func TestConfigFromEnv(t *testing.T) {
 	want := goodConfig()
-	want.Scopes, want.AuthMethod = []string{"openid", "email"}, rp.AuthPost
+	want.Scopes, want.AuthMethod, want.Resource = []string{"openid", "email"}, rp.AuthPost, "https://orders.example.com/"
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -26,6 +26,7 @@ func TestConfigFromEnv(t *testing.T) {
 	for name, value := range map[string]string{
 		"SHOP_ISSUER": want.Issuer, "SHOP_CLIENT_ID": want.ClientID, "SHOP_CLIENT_SECRET": want.ClientSecret, "SHOP_COOKIE_KEY": key,
 		"SHOP_AUTH_METHOD": want.AuthMethod, "SHOP_REDIRECT_URL": want.RedirectURL, "SHOP_SCOPES": " openid  email ",
+		"SHOP_RESOURCE": want.Resource,
 	} {
 		t.Setenv(name, value)
 	}

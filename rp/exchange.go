@@ -27,6 +27,7 @@ func (c *Client) exchange(ctx context.Context, m metadata, code, verifier string
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {c.config.RedirectURL}, "code_verifier": {verifier},
 	}
+	c.addResource(form)
 	t, err := c.grant(ctx, m, "redeeming the code", form)
 	if err == nil && t.idToken == "" {
 		return tokens{}, refuse("id_token", "it is missing")

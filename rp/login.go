@@ -151,12 +151,13 @@ func (c *Client) authorizationURL(m metadata, p pending, l loginRequest) (string
 	if l.params.Has("id_token_hint") {
 		subject = ""
 	}
-	require.addTo(q, m.claimsParameter, subject)
+	require.addTo(q, m.claimsParameter, subject, c.config.UserInfo && c.config.Resource != "")
 	challenge := sha256.Sum256([]byte(p.verifier))
 	q.Set("response_type", "code")
 	q.Set("client_id", c.config.ClientID)
 	q.Set("redirect_uri", c.config.RedirectURL)
 	q.Set("scope", strings.Join(c.config.Scopes, " "))
+	c.addResource(q)
 	q.Set("state", p.state)
 	q.Set("nonce", p.nonce)
 	q.Set("code_challenge", base64.RawURLEncoding.EncodeToString(challenge[:]))

@@ -93,6 +93,37 @@ func TestLoginSendsTheRequirement(t *testing.T) {
 	}
 }
 
+// An API is named in every request whose answer is a token, and with tokens that are
+// not for the userinfo endpoint the names are asked for in the ID token.
+func TestLoginForAnAPI(t *testing.T) {
+	t.Parallel()
+	const api = "https://orders.example.com/"
+	p := rptest.NewProvider(t)
+	for _, userInfo := range []bool{false, true} {
+		q := request(t, p, func(c *rp.Config) { c.Resource, c.UserInfo, c.Require = api, userInfo, rp.Requirement{} })
+		if got := q["resource"]; len(got) != 1 || got[0] != api {
+			t.Errorf("got resource %q, want %s", got, api)
+		}
+		if got := strings.Contains(q.Get("claims"), `"preferred_username":null`); got != userInfo {
+			t.Errorf("UserInfo %v: got claims %q", userInfo, q.Get("claims"))
+		}
+	}
+	a := newApp(t, p, func(c *rp.Config) { c.Resource, c.UserInfo = api, true })
+	if _, err := a.signIn(); err != nil {
+		t.Error(err)
+	}
+	if got := p.Hits("/userinfo"); got != 0 {
+		t.Errorf("the userinfo endpoint was asked %d times with a token for an API", got)
+	}
+	for _, wrong := range []string{"orders", "/orders", "https://orders.example.com/#a", "%"} {
+		config := p.Config(origin + "/callback")
+		config.Resource = wrong
+		if _, err := rp.New(t.Context(), config); err == nil || !strings.Contains(err.Error(), "Config.Resource") {
+			t.Errorf("%q: got %v", wrong, err)
+		}
+	}
+}
+
 func TestLoginAnswer(t *testing.T) {
 	t.Parallel()
 	p := rptest.NewProvider(t)

@@ -86,22 +86,22 @@ func (q Requirement) maxAge() (time.Duration, bool) {
 // addTo puts the requirement into an authorization request. acr_values and an
 // essential acr are never sent together: what that means is not defined
 // (OpenID Connect Core §5.5.1.1).
-// subject, if not empty, is who must sign in; it is sent only where the server knows
-// the claims parameter.
-func (q Requirement) addTo(params url.Values, claimsParameter bool, subject string) {
+// subject, if not empty, is who must sign in, and names asks for names in the ID
+// token; both are sent only where the server knows the claims parameter.
+func (q Requirement) addTo(params url.Values, claimsParameter bool, subject string, names bool) {
 	if age, limited := q.maxAge(); limited {
 		params.Set("max_age", strconv.FormatInt(int64(age/time.Second), 10))
 	}
 	switch {
-	case claimsParameter && (len(q.ACR) > 0 || subject != ""):
-		params.Set("claims", q.claims(subject))
+	case claimsParameter && (len(q.ACR) > 0 || subject != "" || names):
+		params.Set("claims", q.claims(subject, names))
 	case len(q.ACR) > 0:
 		params.Set("acr_values", strings.Join(q.ACR, " "))
 	}
 }
 
 // claims is the claims parameter (OpenID Connect Core §5.5).
-func (q Requirement) claims(subject string) string {
+func (q Requirement) claims(subject string, names bool) string {
 	type acr struct {
 		Essential bool     `json:"essential"`
 		Values    []string `json:"values"`
@@ -109,19 +109,19 @@ func (q Requirement) claims(subject string) string {
 	type sub struct {
 		Value string `json:"value"`
 	}
-	var wanted struct {
-		IDToken struct {
-			ACR *acr `json:"acr,omitempty"`
-			Sub *sub `json:"sub,omitempty"`
-		} `json:"id_token"`
-	}
+	wanted := map[string]any{}
 	if len(q.ACR) > 0 {
-		wanted.IDToken.ACR = &acr{true, q.ACR}
+		wanted["acr"] = acr{true, q.ACR}
 	}
 	if subject != "" {
-		wanted.IDToken.Sub = &sub{subject}
+		wanted["sub"] = sub{subject}
 	}
-	text, _ := json.Marshal(wanted)
+	if names {
+		for _, name := range []string{"name", "preferred_username", "email", "email_verified", "locale"} {
+			wanted[name] = nil // as null it is asked for, and not essential
+		}
+	}
+	text, _ := json.Marshal(map[string]any{"id_token": wanted})
 	return string(text)
 }
 

@@ -189,6 +189,7 @@ func (c *Client) refresh(ctx context.Context, id *Identity, refreshToken string)
 		return nil, err
 	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
+	c.addResource(form)
 	t, err := c.grant(ctx, m, "refreshing the tokens", form)
 	var response *ResponseError
 	if errors.As(err, &response) && response.Code == "invalid_grant" {
