@@ -30,6 +30,7 @@ type devCmd struct {
 	Port             int    `default:"9000" help:"Port of the server; the next free one if it is taken, 0 for any."`
 	DemoPort         int    `default:"5000" help:"Port of the demo application, likewise."`
 	TutorialRedirect string `default:"http://localhost:8000/callback" help:"Redirect URI of the client 'tutorial', for a program of your own."`
+	Shop             string `default:"http://localhost:8080" placeholder:"URL" help:"Where the shop of examples/ will be."`
 	Output           string `default:"text" enum:"text,json" help:"text or json (one line)."`
 	Dir              string `help:"Directory of the database, new or empty; a temporary one if empty, which is removed at the end."`
 	Verbose          bool   `short:"v" help:"Log every request."`
@@ -42,6 +43,7 @@ type devInfo struct {
 	Metadata string      `json:"metadata"`
 	Users    []devUser   `json:"users"`
 	Tutorial devTutorial `json:"tutorial"`
+	Examples string      `json:"examples"` // a file of environment variables
 	Dir      string      `json:"dir"`
 }
 
@@ -201,6 +203,9 @@ func (d *devCmd) populate(ctx context.Context, server *sallyport.Server, info *d
 	if info.Tutorial.ClientSecret, err = a.AddClient(ctx, admin.Tutorial("tutorial", "Tutorial", d.TutorialRedirect)); err != nil {
 		return nil, err
 	}
+	if err := d.addExamples(ctx, a, info); err != nil {
+		return nil, err
+	}
 	client := admin.Web("demo", "Demo", info.Demo+"/callback")
 	client.PostLogoutRedirectURIs = []string{info.Demo + "/"}
 	secret, err := a.AddClient(ctx, client)
@@ -255,8 +260,12 @@ Sallyport is running (for trying it out: fresh data, this machine only).
     client_secret           %[10]s
     redirect URI            %[11]s
 
+  The programs in examples/ (in that directory)
+    set -a; . '%[12]s'; set +a
+    go run ./shop
+
 Ctrl-C ends it and removes the data.
 `, info.Demo, info.Issuer, mina.Login, mina.Password, joon.Login, joon.Password, mina.RecoveryCodes[0],
-		info.Metadata, info.Tutorial.ClientID, info.Tutorial.ClientSecret, info.Tutorial.RedirectURI)
+		info.Metadata, info.Tutorial.ClientID, info.Tutorial.ClientSecret, info.Tutorial.RedirectURI, info.Examples)
 	return err
 }

@@ -24,7 +24,7 @@ import (
 func startDev(t *testing.T, change ...func(*devCmd)) *devInfo {
 	t.Helper()
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	d := &devCmd{TutorialRedirect: "http://localhost:8000/callback", Output: "json", Dir: filepath.Join(t.TempDir(), "dev")}
+	d := &devCmd{TutorialRedirect: "http://localhost:8000/callback", Shop: "http://localhost:8080", Output: "json", Dir: filepath.Join(t.TempDir(), "dev")}
 	for _, c := range change {
 		c(d)
 	}
@@ -187,9 +187,9 @@ func TestRule17DevIsForThisMachine(t *testing.T) {
 	if mode, err := db.Meta(t.Context(), "mode"); err != nil || mode != "dev" {
 		t.Errorf("the database's mark: got %q %v", mode, err)
 	}
-	for _, name := range []string{"master.key", "sallyport.db"} {
+	for _, name := range []string{"master.key", "sallyport.db", "examples.env"} {
 		stat, err := os.Stat(filepath.Join(info.Dir, name))
-		if err != nil || name == "master.key" && stat.Mode().Perm() != 0o600 {
+		if err != nil || name != "sallyport.db" && stat.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", name, stat, err)
 		}
 	}
