@@ -1,0 +1,167 @@
+// Command shop-chi is the shop of ../shop, made with chi: rp's checks are middleware,
+// of a group of routes or of one.
+//
+// The settings are those of rp.ConfigFromEnv with the prefix SHOP_; SHOP_LISTEN is the
+// address, localhost:8080 if not said.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/sallyport-id/sallyport/examples/orders"
+	"github.com/sallyport-id/sallyport/examples/pages"
+	"github.com/sallyport-id/sallyport/examples/tokens"
+	"github.com/sallyport-id/sallyport/rp"
+)
+
+func main() {
+	config, err := rp.ConfigFromEnv("SHOP_")
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := newShop(context.Background(), config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Addr: cmp.Or(os.Getenv("SHOP_LISTEN"), "localhost:8080"), Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	log.Print("the shop is at ", strings.TrimSuffix(config.RedirectURL, "callback"))
+	log.Fatal(server.ListenAndServe())
+}
+
+type shop struct {
+	login    *rp.Client
+	sessions *rp.Sessions
+	tokens   tokens.Tokens
+	api      string
+}
+
+func newShop(ctx context.Context, config rp.Config) (http.Handler, error) {
+	self := strings.TrimSuffix(config.RedirectURL, "/callback")
+	config.Require = rp.MFA // ask for a second factor, and refuse a login without one
+	config.Scopes = []string{"openid", "profile", "orders:read", "orders:write"}
+	config.Resource = self + "/api/" // the access token is for the API
+	config.UserInfo = true           // the name, too
+	config.ErrorPage = pages.Problem
+	login, err := rp.New(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	// A store, so that the server can end sessions; with several processes, a database.
+	sessions, err := login.Sessions(rp.SessionConfig{Store: new(rp.MemoryStore), AfterLogout: self + "/"})
+	if err != nil {
+		return nil, err
+	}
+	ended, err := sessions.BackchannelLogout()
+	if err != nil {
+		return nil, err
+	}
+	api, err := orders.New(ctx, config.Issuer, config.Resource) // elsewhere, in real life
+	if err != nil {
+		return nil, err
+	}
+	s := &shop{login: login, sessions: sessions, api: config.Resource}
+
+	r := chi.NewRouter()
+	r.Use(http.NewCrossOriginProtection().Handler) // no forms of other sites
+	r.Get("/", s.home)
+	r.Get("/callback", s.callback)
+	r.Post("/logout", sessions.Logout)
+	r.Method(http.MethodPost, "/backchannel-logout", ended)
+	r.Group(func(r chi.Router) {
+		r.Use(sessions.RequireSession)
+		r.Get("/orders", s.orders)
+	})
+	r.Route("/orders/{id}/refund", func(r chi.Router) {
+		r.With(s.fresh(5*time.Minute)).Get("/", s.askRefund)
+		r.With(s.fresh(10*time.Minute)).Post("/", s.refund) // who read for a while
+	})
+	r.Handle("/api/*", api)
+	r.Handle("/.well-known/*", api)
+	return r, nil
+}
+
+// fresh is RequireFresh as middleware.
+func (s *shop) fresh(maxAge time.Duration) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler { return s.sessions.RequireFresh(h, maxAge) }
+}
+
+func (s *shop) home(w http.ResponseWriter, r *http.Request) { pages.Show(w, r, pages.Page{}) }
+
+// callback finishes a login that RequireSession or RequireFresh began.
+func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
+	id, err := s.login.Callback(w, r) // state, iss, nonce, PKCE, signature, acr, amr, auth_time
+	if err == nil {
+		err = s.sessions.Begin(w, r, id)
+	}
+	if err != nil { // no second factor, no session
+		log.Print(err)
+		pages.Problem(w, r, err)
+		return
+	}
+	s.tokens.Begin(s.login, id)
+	http.Redirect(w, r, id.ReturnTo, http.StatusSeeOther) // the code does not stay in the address bar
+}
+
+func (s *shop) orders(w http.ResponseWriter, r *http.Request) {
+	var list []orders.Order
+	if err := s.call(r, http.MethodGet, "orders", &list); err != nil {
+		s.problem(w, r, err)
+		return
+	}
+	pages.Show(w, r, pages.Page{Session: rp.FromContext(r.Context()), Orders: list})
+}
+
+func (s *shop) askRefund(w http.ResponseWriter, r *http.Request) {
+	pages.Show(w, r, pages.Page{Refund: chi.URLParam(r, "id")})
+}
+
+func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
+	var order orders.Order
+	if err := s.call(r, http.MethodPost, "orders/"+url.PathEscape(chi.URLParam(r, "id"))+"/refund", &order); err != nil {
+		s.problem(w, r, err)
+		return
+	}
+	pages.Show(w, r, pages.Page{Refunded: &order})
+}
+
+// call asks the API as who is signed in, with a token that never leaves this process.
+func (s *shop) call(r *http.Request, method, path string, into any) error {
+	req, err := http.NewRequestWithContext(r.Context(), method, s.api+path, nil)
+	if err != nil {
+		return err
+	}
+	client := s.login.HTTPClient(s.tokens.Of(rp.FromContext(r.Context())))
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: the API answers %s", method, path, res.Status)
+	}
+	return json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(into)
+}
+
+// problem says that something is not as it should be. Who sees a page, and whose
+// tokens have ended, signs in again.
+func (s *shop) problem(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, rp.ErrEnded) && r.Method == http.MethodGet {
+		s.login.Login(w, r, rp.ReturnTo(r.URL.RequestURI()))
+		return
+	}
+	log.Print(err)
+	pages.Problem(w, r, err)
+}

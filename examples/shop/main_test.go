@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/sallyport-id/sallyport/examples/internal/trial"
+)
+
+func TestShop(t *testing.T) { trial.Shop(t, newShop) }
