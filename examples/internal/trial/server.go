@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 )
@@ -38,25 +37,34 @@ func root() string {
 	return filepath.Join(filepath.Dir(file), "../../..")
 }
 
-var command = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv("SALLYPORT"); path != "" {
-		return path, nil
-	}
-	path := filepath.Join(os.TempDir(), "sallyport-examples-"+filepath.Base(os.Args[0]))
-	build := exec.Command("go", "build", "-o", path, "./cmd/sallyport")
-	build.Dir, build.Stderr = root(), os.Stderr
-	return path, build.Run()
-})
+var command string // the path of the sallyport command: SALLYPORT, or built for the run
+
+// Main builds the command and runs the tests.
+func Main(m *testing.M) {
+	os.Exit(func() int {
+		if command = os.Getenv("SALLYPORT"); command != "" {
+			return m.Run()
+		}
+		dir, err := os.MkdirTemp("", "sallyport-examples-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		command = filepath.Join(dir, "sallyport")
+		build := exec.Command("go", "build", "-o", command, "./cmd/sallyport")
+		build.Dir, build.Stderr = root(), os.Stderr
+		if err := build.Run(); err != nil {
+			panic(err)
+		}
+		return m.Run()
+	}())
+}
 
 // Start starts a server, which ends with the test, and sets the environment that it
 // tells its programs to have.
 func Start(t *testing.T, args ...string) *Server {
 	t.Helper()
-	path, err := command()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, append([]string{"dev", "--port", "0", "--demo-port", "0", "--output", "json", "--dir", t.TempDir()}, args...)...)
+	cmd := exec.Command(command, append([]string{"dev", "--port", "0", "--demo-port", "0", "--output", "json", "--dir", t.TempDir()}, args...)...)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	stdout, err := cmd.StdoutPipe()
@@ -98,8 +106,7 @@ func (s *Server) code() string {
 	if s.codes == len(args) {
 		s.t.Fatal("mina has no third code within a minute")
 	}
-	path, _ := command()
-	out, err := exec.Command(path, append([]string{"dev", "code", "mina", "--dir", s.Dir}, args[s.codes]...)...).Output()
+	out, err := exec.Command(command, append([]string{"dev", "code", "mina", "--dir", s.Dir}, args[s.codes]...)...).Output()
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -37,8 +37,7 @@ func Shop(t *testing.T, newShop func(context.Context, rp.Config) (http.Handler, 
 		t.Errorf("the shop asks for too little: %s", asked)
 	}
 	p.Password(s)
-	p.MustBeAt(s.Issuer)
-	p.Press("verify", "code", s.code())
+	p.Code(s)
 	p.MustSee(200, "Lantern", "김미나", rp.ACR2FA, "pwd otp mfa")
 	if p.URL.String() != shop+"/orders" {
 		t.Errorf("after the sign-in the address is %s", p.URL)
