@@ -73,7 +73,7 @@ func ConfigsFromEnv(prefix string) (map[string]Config, error) {
 
 func cookieKeyFromEnv(prefix string) ([]byte, error) {
 	text, err := secretFromEnv(prefix + "COOKIE_KEY")
-	if err != nil {
+	if err != nil || text == "" { // "": a client without a browser has no cookies
 		return nil, err
 	}
 	key, err := base64.StdEncoding.DecodeString(text)

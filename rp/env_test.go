@@ -71,3 +71,17 @@ func TestConfigFromEnvWithoutAny(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A client without a browser has neither a redirect URL nor a cookie key.
+func TestConfigFromEnvWithoutABrowser(t *testing.T) {
+	t.Setenv("TOOL_ISSUER", "https://id.example.com")
+	t.Setenv("TOOL_CLIENT_ID", "tool")
+	t.Setenv("TOOL_AUTH_METHOD", rp.AuthNone)
+	config, err := rp.ConfigFromEnv("TOOL_")
+	if err == nil {
+		_, err = rp.New(t.Context(), config)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
