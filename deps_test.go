@@ -32,7 +32,7 @@ var allowedImports = map[string][]string{
 	"internal/web/page": {},
 	"internal/metric":   {},
 
-	"internal/fetch": {},
+	"internal/fetch": {"internal/oidc"},
 
 	"internal/mail":          {"internal/store"},
 	"internal/mail/smtptest": {},

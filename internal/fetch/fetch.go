@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sallyport-id/sallyport/internal/oidc"
 )
 
 // DefaultTimeout is that of a whole request, from its name's resolution to the last
@@ -105,42 +107,14 @@ func (g guard) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// maxURL is bytes of a URL.
-const maxURL = 2000
+var errPlain = errors.New("must be https, unless it is on this machine")
 
-var errPlain = errors.New("must be https, or http on this machine")
-
-// CheckURL says why a URL cannot be one that is fetched: it must be absolute, with
-// https, or http and a loopback host, and have neither userinfo nor a fragment. Where
-// its host is shows when it is dialled.
-func CheckURL(text string) error {
-	_, err := parseURL(text)
-	return err
-}
-
+// parseURL reads a URL as clients' registrations have it.
 func parseURL(text string) (*url.URL, error) {
-	if len(text) > maxURL {
-		return nil, fmt.Errorf("must not be longer than %d bytes", maxURL)
+	if err := oidc.ValidateServerURI(text); err != nil {
+		return nil, fmt.Errorf("fetch: the URL %w", err)
 	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return nil, errors.New("is no URL")
-	case u.Hostname() == "" || u.Opaque != "":
-		return nil, errors.New("must be an absolute URL with a host")
-	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		return nil, errPlain
-	case u.User != nil:
-		return nil, errors.New("must not have a user or a password in it")
-	case strings.Contains(text, "#"):
-		return nil, errors.New("must not have a fragment")
-	}
-	return u, nil
-}
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && a.Unmap().IsLoopback()
+	return url.Parse(text)
 }
 
 // Response is an answer with 200.
@@ -204,7 +178,7 @@ func (c *Client) PostForm(ctx context.Context, to string, form url.Values) (stat
 func (c *Client) send(ctx context.Context, method, to string, form url.Values) (*http.Response, error) {
 	u, err := parseURL(to)
 	if err != nil {
-		return nil, fmt.Errorf("fetch: the URL %w", err)
+		return nil, err
 	}
 	q, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form.Encode()))
 	if err != nil {

@@ -207,24 +207,20 @@ func TestPublicAddresses(t *testing.T) {
 // TestURLs: what is wrong with a URL is said before anything is sent.
 func TestURLs(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"https://a.example", "https://a.example:8443/keys?a=b", "http://localhost:1/x", "http://127.0.0.1", "http://[::1]:1/", "https://[2a00::1]/"} {
-		if err := fetch.CheckURL(text); err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
 	c := newClient(t, fetch.Config{Allow: loopback})
 	for text, want := range map[string]string{
-		"": "absolute", "a.example/keys": "absolute", "https:a.example": "absolute", "https://": "absolute", "https:///keys": "absolute",
+		"": "absolute", "a.example/keys": "absolute", "https:a.example": "host", "https://": "host", "https:///keys": "host",
 		"http://a.example": "must be https", "http://localhost.a.example": "must be https", "http://10.0.0.1": "must be https",
 		"ftp://a.example": "must be https", "file://a.example/etc/passwd": "must be https", "gopher://a.example": "must be https",
-		"https://u@a.example": "user", "https://u:s3cret@a.example": "user", "https://a.example#": "fragment", "https://a.example/#x": "fragment",
-		"https://a.example\r\n/": "no URL", "https://a.example:port": "no URL", "https://[::1": "no URL", "https://a.example/" + strings.Repeat("x", 2000): "longer",
+		"https://u@a.example": "credentials", "https://u:s3cret@a.example": "credentials", "https://a.example#": "fragment",
+		"https://a.example/\r\nX: y": "not a URI", "https://a.example:port": "not a URI", "https://[::1": "not a URI",
+		"https://[fe80::1%25eth0]/": "host", "https://a.example/" + strings.Repeat("x", 3000): "long",
 	} {
-		if err := fetch.CheckURL(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%q: got %v, want %q", text, err, want)
-		}
-		if _, err := c.Get(t.Context(), text, 1000); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := c.Get(t.Context(), text, 1000); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("GET %q: got %v, want %q", text, err, want)
+		}
+		if _, err := c.PostForm(t.Context(), text, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("POST %q: got %v, want %q", text, err, want)
 		}
 	}
 }
@@ -282,7 +278,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		t.Errorf("as many bytes as may be: %v", err)
 	}
 	for path, want := range map[string]string{"/large": "more than 100 bytes", "/header": "HTTP", "/404": "404", "/500": "500", "/204": "204"} {
-		if _, err := c.Get(t.Context(), s.URL+path, 100); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), path+"/") {
+		if _, err := c.Get(t.Context(), s.URL+path, 100); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}

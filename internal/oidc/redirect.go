@@ -76,21 +76,41 @@ func loopback(host string) bool {
 // on a loopback host, or, for native apps, a private-use scheme with a dot
 // (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.6). The error is for the operator.
 func ValidateRedirectURI(uri string, native bool) error {
-	u, err := url.Parse(uri)
-	switch {
-	case err != nil:
-		return errors.New("is not a URI")
-	case len(uri) > longestURI:
-		return errors.New("is too long")
-	case strings.ContainsFunc(uri, notURI):
-		return errors.New("has characters that are not allowed: no wildcards, and others than ASCII as %XX or xn--")
-	case !u.IsAbs() || strings.Contains(uri, "#") || u.User != nil:
-		return errors.New("must be absolute, without fragment and credentials")
+	u, err := parseURI(uri)
+	if err != nil {
+		return err
 	}
 	if err := checkQuery(u.RawQuery); err != nil {
 		return err
 	}
 	return checkScheme(u, native)
+}
+
+// ValidateServerURI says whether a URI to which this server sends requests of its own
+// may be registered: absolute, without fragment or credentials; https, or http on a
+// loopback host. Where its host is shows when it is asked. The error is for the operator.
+func ValidateServerURI(uri string) error {
+	u, err := parseURI(uri)
+	if err != nil {
+		return err
+	}
+	return checkScheme(u, false)
+}
+
+// parseURI reads an absolute URI that somebody registers.
+func parseURI(uri string) (*url.URL, error) {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil:
+		return nil, errors.New("is not a URI")
+	case len(uri) > longestURI:
+		return nil, errors.New("is too long")
+	case strings.ContainsFunc(uri, notURI):
+		return nil, errors.New("has characters that are not allowed: no wildcards, and others than ASCII as %XX or xn--")
+	case !u.IsAbs() || strings.Contains(uri, "#") || u.User != nil:
+		return nil, errors.New("must be absolute, without fragment and credentials")
+	}
+	return u, nil
 }
 
 // longestURI bounds a redirect URI, in bytes.
