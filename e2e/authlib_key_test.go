@@ -45,7 +45,7 @@ func TestAuthlibSigns(t *testing.T) {
 	for version, python := range authlibs(t) {
 		cmd := exec.Command(python, "-c", program)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "AUTHLIB_INSECURE_TRANSPORT=1", "PYTHONDONTWRITEBYTECODE=1")
+		cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 		out, err := cmd.Output()
 		if err != nil {
 			t.Errorf("Authlib %s: %v\n%s", version, err, err.(*exec.ExitError).Stderr)

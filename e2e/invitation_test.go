@@ -26,7 +26,7 @@ type installation struct {
 	secret      string // of the application, "shop"
 }
 
-// install makes an installation and serves it, with further settings as
+// install makes an installation and serves it over TLS, with further settings as
 // environment variables, until the test ends.
 func install(t *testing.T, settings ...string) *installation {
 	t.Helper()
@@ -37,7 +37,7 @@ func install(t *testing.T, settings ...string) *installation {
 	address := listener.Addr().String()
 	listener.Close()
 	_, port, _ := net.SplitHostPort(address)
-	in := &installation{t: t, issuer: "http://localhost:" + port, dir: t.TempDir(), log: &lockedBuffer{}}
+	in := &installation{t: t, issuer: "https://localhost:" + port, dir: t.TempDir(), log: &lockedBuffer{}}
 	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, `<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="data:,"><h1>Shop</h1>`)
@@ -52,7 +52,7 @@ func install(t *testing.T, settings ...string) *installation {
 	in.decode(&client, "client", "add", "shop", "--redirect-uri", in.callback, "--output", "json")
 	in.secret = client.Secret
 	serve := exec.Command(command, "serve", "--config", in.config())
-	serve.Env = append(append(serve.Environ(), "SALLYPORT_PRIVATE_LISTEN="), settings...)
+	serve.Env = append(append(serve.Environ(), "SALLYPORT_PRIVATE_LISTEN=", "SALLYPORT_TLS_CERTIFICATE_FILE="+ca.cert, "SALLYPORT_TLS_KEY_FILE="+ca.key), settings...)
 	serve.Stderr = in.log
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestInvitation(t *testing.T) {
 				b.disableScript()
 			}
 			b.mustStatus(b.open(link), 200)
-			b.mustText(strings.TrimPrefix(in.issuer, "http://"))
+			b.mustText(strings.TrimPrefix(in.issuer, "https://"))
 			b.mustStatus(b.choose("password1"), 422)
 			b.mustText("most common")
 			b.mustStatus(b.choose("quiet lantern otter"), 200)

@@ -86,7 +86,7 @@ func (m *mailbox) mustGet(text string) string {
 	}
 }
 
-var mailedLink = regexp.MustCompile(`http://\S+/reset/\S+`)
+var mailedLink = regexp.MustCompile(`https://\S+/reset/\S+`)
 
 // installMail is install with a mailbox.
 func installMail(t *testing.T, settings ...string) (*installation, *mailbox) {

@@ -15,6 +15,7 @@ import (
 var (
 	screenshots = flag.String("screenshots", "", "directory for a PNG of each page")
 	command     string          // the path of the sallyport command: SALLYPORT, or built for the run
+	ca          *authority      // of each installation's certificate
 	chrome      context.Context // the one browser process; nil if there is none
 )
 
@@ -42,6 +43,12 @@ func run(m *testing.M) (code int, err error) {
 		if err := build.Run(); err != nil {
 			return 0, fmt.Errorf("build the command: %w", err)
 		}
+	}
+	if ca, err = newAuthority(dir); err != nil {
+		return 0, err
+	}
+	if err := ca.trust(); err != nil {
+		return 0, err
 	}
 	if path := chromium(); path != "" {
 		ctx, stop := chromedp.NewExecAllocator(context.Background(), chromiumOptions(path, dir)...)
@@ -72,6 +79,7 @@ func chromiumOptions(path, dir string) []chromedp.ExecAllocatorOption {
 		chromedp.UserDataDir(filepath.Join(dir, "profile")),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("ignore-certificate-errors-spki-list", ca.pin),
 		chromedp.DisableGPU,
 	)
 	if os.Getuid() == 0 {

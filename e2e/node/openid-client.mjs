@@ -21,7 +21,7 @@ if (todo.private) {
   key = { key: await crypto.subtle.importKey('jwk', todo.private, algorithm, false, ['sign']), kid: 'k1' }
 }
 const authentication = key ? client.PrivateKeyJwt(key) : todo.secret ? client.ClientSecretBasic(todo.secret) : client.None()
-const config = await client.discovery(new URL(todo.issuer), todo.clientId, {}, authentication, { execute: [client.allowInsecureRequests] })
+const config = await client.discovery(new URL(todo.issuer), todo.clientId, {}, authentication)
 const DPoP = todo.dpop ? client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256')) : undefined
 const refused = async (call) => {
   try {
@@ -55,15 +55,16 @@ async function code() {
     code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
   }
   if (!parameters.prompt) delete parameters.prompt
-  const arrives = new Promise((resolve) => {
-    const server = createServer((request, response) => {
-      response.setHeader('Content-Type', 'text/html; charset=utf-8')
-      response.end('<!doctype html><html lang="en"><title>Back</title><link rel="icon" href="data:,"><h1>Back</h1>')
-      server.close()
-      server.closeIdleConnections?.()
-      resolve(new URL(request.url, redirect))
-    }).listen(Number(redirect.port), redirect.hostname)
+  let arrived
+  const arrives = new Promise((resolve) => { arrived = resolve })
+  const server = createServer((request, response) => {
+    response.setHeader('Content-Type', 'text/html; charset=utf-8')
+    response.end('<!doctype html><html lang="en"><title>Back</title><link rel="icon" href="data:,"><h1>Back</h1>')
+    server.close()
+    server.closeIdleConnections?.()
+    arrived(new URL(request.url, redirect))
   })
+  await new Promise((listening) => server.listen(Number(redirect.port), redirect.hostname, listening))
   let url
   if (todo.par) url = await client.buildAuthorizationUrlWithPAR(config, parameters, { DPoP })
   else if (todo.jar) url = await client.buildAuthorizationUrlWithJAR(config, parameters, key)
@@ -80,7 +81,7 @@ async function device() {
 
 async function machine() {
   const tokens = await client.clientCredentialsGrant(config, { resource: todo.resource }, { DPoP })
-  const api = await client.discovery(new URL(todo.issuer), todo.api.id, {}, client.ClientSecretBasic(todo.api.secret), { execute: [client.allowInsecureRequests] })
+  const api = await client.discovery(new URL(todo.issuer), todo.api.id, {}, client.ClientSecretBasic(todo.api.secret))
   say({ type: tokens.token_type, said: await client.tokenIntrospection(api, tokens.access_token) })
 }
 
