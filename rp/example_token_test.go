@@ -2,10 +2,12 @@ package rp_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"io"
 	"log"
 	"net/http"
+	"os"
 	"strings"
 
 	"golang.org/x/oauth2"
@@ -70,4 +72,25 @@ func ExampleClient_Introspect() {
 	default:
 		log.Print("good until ", about.Expiry, " for ", about.Scope)
 	}
+}
+
+// A program that each customer installs registers itself once, at the customer's server.
+func ExampleRegister() {
+	ctx := context.Background()
+	var key crypto.Signer // made at the installation
+	config := rp.Config{
+		Issuer: "https://id.customer.example", PrivateKey: key, KeyID: "1",
+		RedirectURL: "https://shop.customer.example/callback", CookieKey: []byte(os.Getenv("COOKIE_KEY")),
+	}
+	registered, err := rp.Register(ctx, config, map[string]any{"client_name": "Shop"}, os.Getenv("INITIAL_ACCESS_TOKEN"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Keep these three, as secrets; the next time only config.ClientID is needed.
+	_, _, _ = registered.Config.ClientID, registered.URI, registered.AccessToken
+	shop, err := rp.New(ctx, registered.Config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print(shop)
 }

@@ -24,6 +24,7 @@ type metadata struct {
 	pushedEndpoint        string // "" if there is none (RFC 9126 §5)
 	requirePushed         bool
 	deviceEndpoint        string // "" if there is none (RFC 8628 §4)
+	registrationEndpoint  string // "" if there is none (RFC 7591 §3)
 	claimsParameter       bool   // the server knows the claims parameter
 	responseIss           bool   // authorization responses carry iss (RFC 9207 §3)
 }
@@ -70,6 +71,7 @@ func parseMetadata(data []byte, want string, allowHTTP, certificate bool) (metad
 		deviceEndpoint:        endpoint("device_authorization_endpoint"),
 		revocationEndpoint:    endpoint("revocation_endpoint"),
 		introspectionEndpoint: endpoint("introspection_endpoint"),
+		registrationEndpoint:  r.Text("registration_endpoint"),
 		claimsParameter:       r.Flag("claims_parameter_supported"),
 		responseIss:           r.Flag("authorization_response_iss_parameter_supported"),
 	}
@@ -94,6 +96,7 @@ func (m metadata) checkEndpoints(allowHTTP bool) error {
 		{"end_session_endpoint", m.endSessionEndpoint, true},
 		{"revocation_endpoint", m.revocationEndpoint, true},
 		{"introspection_endpoint", m.introspectionEndpoint, true},
+		{"registration_endpoint", m.registrationEndpoint, true},
 		{"device_authorization_endpoint", m.deviceEndpoint, true},
 		{"pushed_authorization_request_endpoint", m.pushedEndpoint, true},
 	}

@@ -54,6 +54,9 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		metadata["pushed_authorization_request_endpoint"] = p.Issuer + "/par"
 		metadata["require_pushed_authorization_requests"] = p.is(OnlyPushed)
 	}
+	if !p.is(NoRegistration) {
+		metadata["registration_endpoint"] = p.Issuer + "/register"
+	}
 	if !p.is(NoIntrospection) {
 		metadata["introspection_endpoint"] = p.Issuer + "/introspect"
 	}

@@ -75,6 +75,7 @@ const (
 	DPoPNonces        Fault = "DPoP proofs need a nonce, of which each is good once"
 	NoDPoP            Fault = "DPoP proofs are passed over"
 	NoRevocation      Fault = "no revocation endpoint"
+	NoRegistration    Fault = "no registration endpoint"
 	NoIntrospection   Fault = "no introspection endpoint"
 )
 

@@ -51,6 +51,7 @@ type Provider struct {
 	requests  []url.Values
 	logouts   []url.Values
 	exchanges []url.Values
+	register  registration
 	hits      map[string]int
 }
 
@@ -192,6 +193,8 @@ func (p *Provider) routes() *http.ServeMux {
 	mux.HandleFunc("GET /userinfo", p.serveUserInfo)
 	mux.HandleFunc("POST /revoke", p.serveRevoke)
 	mux.HandleFunc("POST /introspect", p.serveIntrospect)
+	mux.HandleFunc("POST /register", p.serveRegister)
+	mux.HandleFunc("/register/"+p.ClientID, p.serveRegistered)
 	return mux
 }
 
