@@ -86,7 +86,7 @@ func TestRule29NobodysClaimIsGroups(t *testing.T) {
 			t.Errorf("%s was taken", name)
 		}
 	}
-	r.must(r.Store().SetProfile(t.Context(), u.ID, u.Claims, store.Profile{Name: u.Name, Claims: []byte(`{"groups":["root"],"Groups":["root"],"tier":"gold"}`)}))
+	r.must(r.Store().SetProfile(t.Context(), u.ID, u.Claims, store.Profile{Name: u.Name, Claims: []byte(`{"groups":["root"],"Groups":["root"],"tier":"gold"}`)}, r.clock.Now()))
 	r.changeClient("web", func(c *oidc.Client) { c.Scopes = append(c.Scopes, oidc.ScopeGroups) })
 	b := r.browser()
 	v := b.signIn(r.mina, b.authorize("web", "scope", "openid groups", "claims", `{"userinfo":{"groups":null,"Groups":null,"tier":null}}`))

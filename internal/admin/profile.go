@@ -45,7 +45,7 @@ func (a *Admin) SetProfile(ctx context.Context, u *store.User, c ProfileChange) 
 	}
 	p.Claims = claims
 	changed = append(append(changed, slices.Sorted(maps.Keys(c.Claims))...), c.Without...)
-	return a.Store.SetProfile(ctx, u.ID, u.Claims, p, a.event(store.EventUserProfile, u.ID, strings.Join(changed, " ")))
+	return a.Store.SetProfile(ctx, u.ID, u.Claims, p, a.Now(), a.event(store.EventUserProfile, u.ID, strings.Join(changed, " ")))
 }
 
 func (a *Admin) changedClaims(old json.RawMessage, c ProfileChange) (json.RawMessage, error) {

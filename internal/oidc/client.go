@@ -33,10 +33,13 @@ type Client struct {
 
 	RedirectURIs           []string `json:"redirect_uris"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
-	GrantTypes             []string `json:"grant_types"`    // authorization_code, refresh_token; or client_credentials alone
-	ResponseTypes          []string `json:"response_types"` // code
-	ResponseModes          []string `json:"response_modes"` // query, form_post
-	Scopes                 []string `json:"scopes"`         // what it may ask for at this server
+	// BackchannelLogoutURI is told of sessions that end, always with sid and sub; "": the
+	// client is not (OpenID Connect Back-Channel Logout §2.2).
+	BackchannelLogoutURI string   `json:"backchannel_logout_uri,omitempty"`
+	GrantTypes           []string `json:"grant_types"`    // authorization_code, refresh_token; or client_credentials alone
+	ResponseTypes        []string `json:"response_types"` // code
+	ResponseModes        []string `json:"response_modes"` // query, form_post
+	Scopes               []string `json:"scopes"`         // what it may ask for at this server
 
 	// Resources are the APIs that it may use, or is.
 	Resources []ResourceAccess `json:"resources,omitempty"`

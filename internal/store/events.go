@@ -104,6 +104,11 @@ const (
 	EventSessionReplaced = "session.replaced"
 	EventSessionSwitched = "session.switched"
 
+	EventLogoutDelivered = "logout.delivered"
+	EventLogoutRefused   = "logout.refused"
+	EventLogoutGivenUp   = "logout.given_up"
+	EventLogoutDropped   = "logout.dropped"
+
 	EventUserCreated      = "user.created"
 	EventUserDisabled     = "user.disabled"
 	EventUserEnabled      = "user.enabled"
@@ -156,6 +161,7 @@ func EventTypes() []string {
 		EventTokenCode, EventTokenCodeReused, EventTokenDevice, EventTokenDeviceReused, EventTokenRefresh, EventTokenRefreshReused,
 		EventTokenRevoked, EventTokenAccessRevoked, EventTokenClient, EventTokenClientRevoked,
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
+		EventLogoutDelivered, EventLogoutRefused, EventLogoutGivenUp, EventLogoutDropped,
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserProfile, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
 		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientKeysChanged, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,

@@ -70,7 +70,7 @@ type Users interface {
 	// SetProfile replaces what is told of the user, if the further claims still are the
 	// old ones, else ErrStale. An e-mail that is another is not verified; if the user
 	// gets codes by mail everything issued ends with it, as RevokeUser does.
-	SetProfile(ctx context.Context, userID string, old json.RawMessage, p Profile, events ...Event) error
+	SetProfile(ctx context.Context, userID string, old json.RawMessage, p Profile, now time.Time, events ...Event) error
 	// DisableUser disables the user and ends everything issued, in one transaction.
 	DisableUser(ctx context.Context, userID string, now time.Time, events ...Event) error
 	// EnableUser takes a disabling back. What it ended stays ended.
@@ -552,6 +552,7 @@ type Store interface {
 	Sealed
 	Audit
 	Outbox
+	Logouts
 	Sweeper
 	Rules
 	Meta

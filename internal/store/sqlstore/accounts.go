@@ -16,7 +16,7 @@ import (
 
 // ending is a change that ends everything else. after comes when that has ended.
 func (s *Store) ending(ctx context.Context, c store.Change, do step, after ...step) error {
-	return s.update(ctx, atEpoch(c, 1), do, endIssued(c.UserID, c.SessionID), moveOn(c, c.UserEpoch+1), all(after...), record(c.Events))
+	return s.update(ctx, atEpoch(c, 1), do, endIssued(c.UserID, c.SessionID, c.Now), moveOn(c, c.UserEpoch+1), all(after...), record(c.Events))
 }
 
 // keeping is a change that ends nothing by itself.
@@ -107,8 +107,8 @@ func (s *Store) EndOwnSession(ctx context.Context, c store.Change, id string) er
 		return store.ErrNotFound
 	}
 	return s.keeping(ctx, c, all(
-		must(store.ErrNotFound, `DELETE FROM sessions WHERE id = $1 AND user_id = $2`, id, c.UserID),
-		endInteractions(id, "")))
+		must(store.ErrNotFound, `UPDATE sessions SET version = version WHERE id = $1 AND user_id = $2`, id, c.UserID),
+		endSession(id, "", c.Now)))
 }
 
 // EndOthers implements store.Accounts.

@@ -23,6 +23,7 @@ func (s *Store) AfterRestore(ctx context.Context, step int64, now time.Time, eve
 	err := s.write(ctx, alone, all(
 		func(t *tx) error { r.done = store.Restored{}; return nil }, // PostgreSQL may run a verb again
 		r.people,
+		tell(now, allSessions, ""),
 		r.issued,
 		record(events)))
 	return r.done, err
@@ -71,14 +72,11 @@ func (r *restoring) issued(t *tx) error {
 
 // texts reads a column.
 func (t *tx) texts(query string, args ...any) (list []string, err error) {
-	if t.broken != nil {
-		return nil, t.broken
-	}
-	err = scanRows(t.ctx, t, query, args, func(r *sql.Rows) error {
+	err = t.rows(query, args, func(r *sql.Rows) error {
 		var text string
 		err := r.Scan(&text)
 		list = append(list, text)
 		return err
 	})
-	return list, t.note(err)
+	return list, err
 }

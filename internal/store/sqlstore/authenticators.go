@@ -155,7 +155,7 @@ func (s *Store) UseRecoveryCode(ctx context.Context, id string, hash []byte, p s
 	err := s.update(ctx,
 		exec(`UPDATE users SET epoch = epoch WHERE id = $1`, p.UserID),
 		useCode(id, p.UserID, hash, p.Now),
-		revoke(p.UserID, p.SessionID),
+		revoke(p.UserID, p.SessionID, p.Now),
 		proof.step)
 	return proof.tell(err)
 }

@@ -48,7 +48,7 @@ func (s *Store) UseBypass(ctx context.Context, u store.BypassUse) error {
 				AND EXISTS (SELECT 1 FROM users u WHERE u.id = $3 AND u.epoch = sessions.user_epoch)`,
 			u.SessionID, u.SessionVersion, u.UserID, ms(u.Now), u.NewSecretHash),
 		updateInteraction(&u.Interaction, u.Now),
-		revoke(u.UserID, u.SessionID),
+		revoke(u.UserID, u.SessionID, u.Now),
 		exec(`UPDATE bypass_codes SET user_epoch = user_epoch + 1 WHERE user_id = $1`, u.UserID),
 		settled(u.Settle),
 		record(u.Events))

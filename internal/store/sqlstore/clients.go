@@ -88,14 +88,15 @@ func (s *Store) Clients(ctx context.Context) (list []*oidc.Client, err error) {
 // CreateClient implements store.Clients.
 func (s *Store) CreateClient(ctx context.Context, c *oidc.Client, events ...store.Event) error {
 	return s.update(ctx,
-		must(store.ErrExists, `INSERT INTO clients (id, body, born) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`, c.ID, asJSON(c), store.NewID()),
+		must(store.ErrExists, `INSERT INTO clients (id, body, born, hears_logout) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
+			c.ID, asJSON(c), store.NewID(), bit(c.BackchannelLogoutURI != "")),
 		record(events))
 }
 
 // UpdateClient implements store.Clients.
 func (s *Store) UpdateClient(ctx context.Context, c *oidc.Client, events ...store.Event) error {
 	return s.update(ctx,
-		must(store.ErrNotFound, `UPDATE clients SET body = $2 WHERE id = $1`, c.ID, asJSON(c)),
+		must(store.ErrNotFound, `UPDATE clients SET body = $2, hears_logout = $3 WHERE id = $1`, c.ID, asJSON(c), bit(c.BackchannelLogoutURI != "")),
 		record(events))
 }
 
@@ -108,5 +109,7 @@ func (s *Store) RemoveClient(ctx context.Context, id string, now time.Time, even
 		exec(`DELETE FROM consents WHERE client_id = $1`, id),
 		exec(`DELETE FROM device_codes WHERE client_id = $1`, id),
 		exec(`DELETE FROM pushed_requests WHERE client_id = $1`, id),
+		exec(`DELETE FROM session_clients WHERE client_id = $1`, id),
+		exec(`DELETE FROM logouts WHERE client_id = $1`, id),
 		record(events))
 }

@@ -53,6 +53,7 @@ func TestPostgresNodes(t *testing.T) {
 		"ResourceURIUnique", "ClientTokenEndsWithItsClient", "RevokeClientTokenOnce", "RevokeAccessTokenOnce",
 		"SigningKeyOnlyFirst", "SigningKeyOneNext", "SigningKeyReplacedInAnEmergency", "SealedReplacedIfUnchanged",
 		"PasswordResetOnce", "PasswordResetOrEnded", "NoticesBounded", "NextMailClaimedOnce", "PushedAnsweredOnce",
+		"NextLogoutClaimedOnce", "LogoutOfTheLastAnswer", "LogoutOnceOfManyEnds",
 	} {
 		i := slices.IndexFunc(storetest.Checks, func(c storetest.Check) bool { return c.Name == name })
 		if i < 0 {

@@ -73,7 +73,7 @@ func (s *Store) FinishInteraction(ctx context.Context, f store.Finish) error {
 	if f.DeviceCode != "" {
 		answer = allowDevice(f.DeviceCode, g, f.Now)
 	}
-	return s.update(ctx, append(steps, answerPushed(f.PushedRequest), useDevice(f.Device, g, f.Now), createGrant(g), answer, rememberConsent(f.Consent), remember(f.KnownBrowser), record(f.Events))...)
+	return s.update(ctx, append(steps, answerPushed(f.PushedRequest), useDevice(f.Device, g, f.Now), createGrant(g), hearsOfEnd(g), answer, rememberConsent(f.Consent), remember(f.KnownBrowser), record(f.Events))...)
 }
 
 // RefuseInteraction implements store.Interactions.

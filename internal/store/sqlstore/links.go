@@ -33,7 +33,7 @@ func (s *Store) ResetUser(ctx context.Context, l *store.Link, keepPassword bool,
 		must(store.ErrNotFound, `UPDATE users SET may_enroll = 0, password_hash = CASE WHEN $2 = 1 THEN password_hash ELSE '' END
 			WHERE id = $1 AND removed_at = 0`, l.UserID, bit(keepPassword)),
 		exec(`DELETE FROM authenticators WHERE user_id = $1`, l.UserID),
-		revoke(l.UserID, ""),
+		revoke(l.UserID, "", now),
 		replaceLink(l),
 		record(events))
 }

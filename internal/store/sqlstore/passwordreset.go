@@ -52,7 +52,7 @@ func (s *Store) ResetPassword(ctx context.Context, r store.PasswordReset) error 
 		must(store.ErrNotFound, `DELETE FROM links WHERE id = $1 AND secret_hash = $2 AND user_id = $3 AND user_epoch = $4
 			AND purpose = $5 AND expires_at > $6`,
 			l.ID, l.SecretHash, l.UserID, l.UserEpoch, string(store.LinkPasswordReset), ms(r.Now)),
-		revoke(l.UserID, ""),
+		revoke(l.UserID, "", r.Now),
 		settled(r.Settle),
 		record(r.Events))
 }

@@ -161,8 +161,9 @@ func TestRestoreKnowsEveryTable(t *testing.T) {
 		"signing_keys":   "durable",
 		"audit":          "what happened",
 		"policy_rules":   "durable",
+		"logouts":        "told twice does no harm; untold does",
 	}
-	with := map[string]string{"proofs": "sessions", "codes": "grants", "refresh_tokens": "grants", "device_secrets": "trusted_devices"} // go with what they refer to
+	with := map[string]string{"proofs": "sessions", "codes": "grants", "refresh_tokens": "grants", "device_secrets": "trusted_devices", "session_clients": "sessions"} // go with what they refer to
 	for name, config := range databases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

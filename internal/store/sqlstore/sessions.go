@@ -55,7 +55,7 @@ func startSession(n *store.Session, replaces, interaction string) (step, error) 
 		must(store.ErrStale, `INSERT INTO sessions (id, secret_hash, user_id, user_epoch, version, created_at, last_seen_at, expires_at, user_agent, address)
 			SELECT $1, $2, u.id, u.epoch, $5, $6, $7, $8, $9, $10 FROM users u WHERE u.id = $3 AND u.epoch = $4 AND u.disabled = 0`,
 			n.ID, n.SecretHash, n.UserID, n.UserEpoch, n.Version, ms(n.CreatedAt), ms(n.LastSeenAt), ms(n.ExpiresAt), n.UserAgent, n.Address),
-		endSession(replaces, interaction),
+		endSession(replaces, interaction, n.CreatedAt),
 	}
 	for i, p := range n.Proofs {
 		if p.UserID != n.UserID {
@@ -135,10 +135,12 @@ func (p *proof) tell(err error) error {
 }
 
 // EndSession implements store.Sessions. One of those who end a session at once
-// deletes its row, and records it.
+// deletes its row, tells the clients, and records it.
 func (s *Store) EndSession(ctx context.Context, id string, now time.Time, events ...store.Event) error {
-	recorded := record(events)
+	told, recorded := tell(now, thisSession, id), record(events)
 	return s.update(ctx,
+		exec(lockSession, id),
+		told,
 		func(t *tx) error {
 			n, err := t.count(`DELETE FROM sessions WHERE id = $1`, id)
 			if err != nil || n == 0 {
@@ -149,13 +151,16 @@ func (s *Store) EndSession(ctx context.Context, id string, now time.Time, events
 		endInteractions(id, ""))
 }
 
+// lockSession waits for who has the session in hand.
+const lockSession = `UPDATE sessions SET version = version WHERE id = $1`
+
 // endSession ends a session and its interactions but one. Its codes, and its
 // grants that do not outlive it, end with it: each use asks whether it is there.
-func endSession(id, except string) step {
+func endSession(id, except string, now time.Time) step {
 	if id == "" {
 		return nil
 	}
-	return all(exec(`DELETE FROM sessions WHERE id = $1`, id), endInteractions(id, except))
+	return all(exec(lockSession, id), tell(now, thisSession, id), exec(`DELETE FROM sessions WHERE id = $1`, id), endInteractions(id, except))
 }
 
 func endInteractions(session, except string) step {

@@ -64,6 +64,8 @@ type Store struct {
 	refused  atomic.Bool // the last write failed for want of the database
 	sweeping sync.Mutex
 	swept    string // the last grant that a sweep has looked at; under sweeping
+
+	logoutsWait chan struct{} // holds one
 }
 
 var _ store.Store = (*Store)(nil)
@@ -109,7 +111,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{database: db}, nil
+	return &Store{database: db, logoutsWait: make(chan struct{}, 1)}, nil
 }
 
 func openDatabase(ctx context.Context, c Config) (database, error) {
@@ -132,9 +134,22 @@ func (s *Store) Close() error {
 	return s.close()
 }
 
-// update runs a verb; see database.write.
+// update runs a verb; see database.write. After one that brought messages of logouts
+// it wakes who sends them.
 func (s *Store) update(ctx context.Context, steps ...step) error {
-	return s.note(s.write(ctx, ordinary, all(steps...)))
+	told, do := false, all(steps...)
+	err := s.note(s.write(ctx, ordinary, func(t *tx) error {
+		err := do(t)
+		told = t.told
+		return err
+	}))
+	if err == nil && told {
+		select {
+		case s.logoutsWait <- struct{}{}:
+		default: // it is awake
+		}
+	}
+	return err
 }
 
 // updateToken is update in the lane of the token endpoint.

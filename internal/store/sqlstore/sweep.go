@@ -36,6 +36,9 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		}
 	}
 	err := s.sweepRows(ctx, `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE at <= $1 ORDER BY at LIMIT $2)`, now.Add(-store.MailKept))
+	if err == nil { // who sends them gives them up before
+		err = s.sweepRows(ctx, `DELETE FROM logouts WHERE id IN (SELECT id FROM logouts WHERE at <= $1 ORDER BY at LIMIT $2)`, now.Add(-2*store.LogoutKept))
+	}
 	if err != nil {
 		return err
 	}

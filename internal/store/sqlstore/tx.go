@@ -25,6 +25,8 @@ type tx struct {
 	// is not sent: SQLite may have ended the transaction, and each statement would
 	// be durable by itself.
 	broken error
+	// told: the verb has written messages of logouts.
+	told bool
 }
 
 // step is a part of a verb, ready to run. Its arguments were copied from what the
@@ -142,6 +144,14 @@ func (t *tx) row(query string, args []any, into ...any) error {
 		return store.ErrNotFound
 	}
 	return t.note(err)
+}
+
+// rows calls scan for each row of a query.
+func (t *tx) rows(query string, args []any, scan func(*sql.Rows) error) error {
+	if t.broken != nil {
+		return t.broken
+	}
+	return t.note(scanRows(t.ctx, t, query, args, scan))
 }
 
 func (t *tx) note(err error) error {

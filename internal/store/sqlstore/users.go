@@ -89,11 +89,11 @@ func (s *Store) SetGrace(ctx context.Context, userID string, until time.Time, ev
 }
 
 // SetProfile implements store.Users.
-func (s *Store) SetProfile(ctx context.Context, userID string, old json.RawMessage, p store.Profile, events ...store.Event) error {
+func (s *Store) SetProfile(ctx context.Context, userID string, old json.RawMessage, p store.Profile, now time.Time, events ...store.Event) error {
 	return s.update(ctx,
 		must(store.ErrNotFound, `UPDATE users SET epoch = epoch WHERE id = $1 AND removed_at = 0`, userID),
 		tellOldAddress(userID, p.Email, events),
-		endCodesTo(userID, p.Email),
+		endCodesTo(userID, p.Email, now),
 		must(store.ErrStale, `UPDATE users SET email_verified = CASE WHEN email = $4 THEN email_verified ELSE 0 END,
 			name = $3, email = $4, locale = $5, claims = $6 WHERE id = $1 AND claims = $2`,
 			userID, string(old), p.Name, p.Email, p.Locale, string(p.Claims)),
@@ -102,7 +102,7 @@ func (s *Store) SetProfile(ctx context.Context, userID string, old json.RawMessa
 
 // endCodesTo ends what was issued to a user who proved it with codes to the address
 // until now, if there will be another.
-func endCodesTo(userID, next string) step {
+func endCodesTo(userID, next string, now time.Time) step {
 	return func(t *tx) error {
 		var id string
 		err := t.row(`SELECT a.id FROM authenticators a JOIN users u ON u.id = a.user_id WHERE u.id = $1 AND a.kind = $2 AND u.email <> $3 LIMIT 1`,
@@ -113,7 +113,7 @@ func endCodesTo(userID, next string) step {
 		if err != nil {
 			return err
 		}
-		return revoke(userID, "")(t)
+		return revoke(userID, "", now)(t)
 	}
 }
 
@@ -140,7 +140,7 @@ func tellOldAddress(userID, next string, events []store.Event) step {
 func (s *Store) DisableUser(ctx context.Context, userID string, now time.Time, events ...store.Event) error {
 	return s.update(ctx,
 		must(store.ErrNotFound, `UPDATE users SET disabled = 1 WHERE id = $1 AND removed_at = 0`, userID),
-		revoke(userID, ""),
+		revoke(userID, "", now),
 		record(events))
 }
 
@@ -158,7 +158,7 @@ func (s *Store) RemoveUser(ctx context.Context, userID string, now time.Time, ev
 				email_verified = 0, locale = '', password_hash = '', claims = '', member_of = 'null'
 			WHERE id = $1 AND removed_at = 0`, userID, ms(now)),
 		exec(`DELETE FROM authenticators WHERE user_id = $1`, userID),
-		revoke(userID, ""),
+		revoke(userID, "", now),
 		exec(`DELETE FROM consents WHERE user_id = $1`, userID),
 		exec(`DELETE FROM outbox WHERE user_id = $1`, userID),
 		exec(`DELETE FROM mail_counts WHERE user_id = $1`, userID),
@@ -167,24 +167,25 @@ func (s *Store) RemoveUser(ctx context.Context, userID string, now time.Time, ev
 
 // RevokeUser implements store.Users.
 func (s *Store) RevokeUser(ctx context.Context, userID, except string, now time.Time, events ...store.Event) error {
-	return s.update(ctx, revoke(userID, except), record(events))
+	return s.update(ctx, revoke(userID, except, now), record(events))
 }
 
 // revoke ends everything issued to a user but one session. Codes, grants and
 // tokens end with the epoch that they carry: each use compares it.
-func revoke(userID, except string) step {
+func revoke(userID, except string, now time.Time) step {
 	return all(
 		must(store.ErrNotFound, `UPDATE users SET epoch = epoch + 1 WHERE id = $1`, userID),
-		endIssued(userID, except))
+		endIssued(userID, except, now))
 }
 
 // endIssued ends what was issued in the epoch before, when the epoch has just risen.
 // All sessions are written before their interactions go: that is the order of locks.
-func endIssued(userID, except string) step {
+func endIssued(userID, except string, now time.Time) step {
 	return all(
 		exec(`UPDATE sessions SET user_epoch = user_epoch + CASE WHEN id = $2
 				AND user_epoch + 1 = (SELECT epoch FROM users WHERE id = $1) THEN 1 ELSE 0 END WHERE user_id = $1`, userID, except),
 		exec(`DELETE FROM interactions WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id <> $2)`, userID, except),
+		tell(now, otherSessions, userID, except),
 		exec(`DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, userID, except),
 		exec(`DELETE FROM known_browsers WHERE user_id = $1`, userID),
 		exec(`DELETE FROM trusted_devices WHERE user_id = $1`, userID),

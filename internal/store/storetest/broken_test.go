@@ -85,6 +85,8 @@ func TestBrokenStoresFail(t *testing.T) {
 		"InvitationEndsWithTheUser":      func(s *sqlstore.Store) store.Store { return &looksForInvitation{s} },
 		"PasswordResetAllOrNothing":      func(s *sqlstore.Store) store.Store { return &resetsByMailAlone{s} },
 		"NextMailClaimedOnce":            func(s *sqlstore.Store) store.Store { return &looksForMail{s} },
+		"NextLogoutClaimedOnce":          func(s *sqlstore.Store) store.Store { return &looksForLogout{s} },
+		"LogoutOfTheLastAnswer":          func(s *sqlstore.Store) store.Store { return &tellsBefore{s} },
 		"ResetUserEndsEverything":        func(s *sqlstore.Store) store.Store { return &resetsByLinkAlone{s} },
 		"DeviceSecretUsedOnce":           func(s *sqlstore.Store) store.Store { return &looksForDevice{s} },
 		"DeviceEndsOrIsUsed":             func(s *sqlstore.Store) store.Store { return &looksForDevice{s} },
@@ -554,6 +556,31 @@ func (s *looksForMail) NextMail(ctx context.Context, now time.Time, lease time.D
 		}
 	}
 	return nil, errors.Join(err, store.ErrNotFound)
+}
+
+// looksForLogout claims a message that it has looked for before.
+type looksForLogout struct{ *sqlstore.Store }
+
+func (s *looksForLogout) NextLogout(ctx context.Context, clientID string, now time.Time, lease time.Duration) (*store.Logout, error) {
+	list, err := s.Logouts(ctx, clientID, 1000)
+	for _, m := range list {
+		if !m.DueAt.After(now) {
+			err := s.LogoutFailed(ctx, &m, now.Add(lease), "")
+			m.Attempts++
+			return &m, err
+		}
+	}
+	return nil, errors.Join(err, store.ErrNotFound)
+}
+
+// tellsBefore answers clients without a note of it.
+type tellsBefore struct{ *sqlstore.Store }
+
+func (s *tellsBefore) FinishInteraction(ctx context.Context, f store.Finish) error {
+	sid := f.Grant.SID
+	f.Grant.SID = ""
+	defer func() { f.Grant.SID = sid }()
+	return s.Store.FinishInteraction(ctx, f)
 }
 
 // sweepsEarly takes a day off what has not expired.

@@ -18,7 +18,7 @@ const mailedAddress = "mina@example.com"
 func (w *world) mailed() mailed {
 	w.Helper()
 	u := w.user()
-	w.must(w.SetProfile(w.ctx, u.ID, u.Claims, store.Profile{Email: mailedAddress}))
+	w.must(w.SetProfile(w.ctx, u.ID, u.Claims, store.Profile{Email: mailedAddress}, w.now))
 	a := store.Authenticator{ID: store.NewID(), UserID: u.ID, Kind: store.KindEmail, Secret: []byte(mailedAddress), CreatedAt: w.now}
 	w.must(w.CreateAuthenticator(w.ctx, a, nil))
 	m := mailed{visit: w.visit(u), authenticator: a}
@@ -123,16 +123,16 @@ func mailCodeMustFit(w *world) {
 // was proven with it has ended.
 func addressChangeEndsCodes(w *world) {
 	m := w.mailed()
-	w.must(w.SetProfile(w.ctx, m.user.ID, m.user.Claims, store.Profile{Name: "Mina", Email: mailedAddress}))
+	w.must(w.SetProfile(w.ctx, m.user.ID, m.user.Claims, store.Profile{Name: "Mina", Email: mailedAddress}, w.now))
 	w.is("the session with the same address", w.sessionErr(m.session), nil)
 	f, t := w.redeemed(w.visit(m.user), true)
-	w.must(w.SetProfile(w.ctx, m.user.ID, m.user.Claims, store.Profile{Email: "new@example.com"}))
+	w.must(w.SetProfile(w.ctx, m.user.ID, m.user.Claims, store.Profile{Email: "new@example.com"}, w.now))
 	w.is("the session", w.sessionErr(m.session), store.ErrNotFound)
 	w.is("the grant "+f.Grant.ID, w.refreshErr(t), store.ErrNotFound)
 	w.count("authenticators", len(w.authenticators(m.user)), 1)
 
 	plain := w.visit(w.user())
-	w.must(w.SetProfile(w.ctx, plain.user.ID, plain.user.Claims, store.Profile{Email: "new@example.com"}))
+	w.must(w.SetProfile(w.ctx, plain.user.ID, plain.user.Claims, store.Profile{Email: "new@example.com"}, w.now))
 	w.is("the session of somebody without codes", w.sessionErr(plain.session), nil)
 }
 
@@ -141,7 +141,7 @@ func addressChangeEndsCodes(w *world) {
 func addressVerifiedByCode(w *world) {
 	for address, want := range map[string]error{mailedAddress: nil, "old@example.com": store.ErrStale, "": store.ErrStale} {
 		u := w.user()
-		w.must(w.SetProfile(w.ctx, u.ID, u.Claims, store.Profile{Email: mailedAddress}))
+		w.must(w.SetProfile(w.ctx, u.ID, u.Claims, store.Profile{Email: mailedAddress}, w.now))
 		e := w.enrollment(w.visit(u))
 		e.Authenticator.Kind, e.Authenticator.Secret, e.Authenticator.LastStep = store.KindEmail, []byte(address), 0
 		w.is("enrol "+address, w.EnrollFirst(w.ctx, e), want)

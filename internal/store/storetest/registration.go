@@ -107,7 +107,7 @@ func registeredByOne(w *world) {
 
 func registeredAllOrNothing(w *world) {
 	taken := w.user()
-	w.must(w.SetProfile(w.ctx, taken.ID, nil, store.Profile{Email: "Taken@Example.com"}))
+	w.must(w.SetProfile(w.ctx, taken.ID, nil, store.Profile{Email: "Taken@Example.com"}, w.now))
 	for name, c := range map[string]struct {
 		spoil func(r *store.Registration)
 		want  error

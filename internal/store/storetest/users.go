@@ -297,23 +297,23 @@ func profileReplaced(w *world) {
 	u.ID, u.Login, u.LoginKey = u.ID+"2", u.Login+"2", u.LoginKey+"2"
 	w.must(w.CreateUser(w.ctx, u))
 	p := store.Profile{Name: "Mina", Email: "a@example.com", Locale: "ko", Claims: []byte(`{"nickname":"m"}`)}
-	w.must(w.SetProfile(w.ctx, u.ID, nil, p, store.Event{At: w.now, Type: "profile"}))
+	w.must(w.SetProfile(w.ctx, u.ID, nil, p, w.now, store.Event{At: w.now, Type: "profile"}))
 	got, err := w.User(w.ctx, u.ID)
 	w.must(err)
 	if got.Name != "Mina" || got.Locale != "ko" || string(got.Claims) != `{"nickname":"m"}` || !got.EmailVerified {
 		w.Errorf("got %+v", got)
 	}
 	p.Email = "b@example.com"
-	w.is("what was there before", w.SetProfile(w.ctx, u.ID, nil, p), store.ErrStale)
+	w.is("what was there before", w.SetProfile(w.ctx, u.ID, nil, p, w.now), store.ErrStale)
 	errs := race(func(i int) error {
 		q := p
 		q.Claims = []byte(`{"nickname":"` + store.NewID() + `"}`)
-		return w.SetProfile(w.ctx, u.ID, got.Claims, q)
+		return w.SetProfile(w.ctx, u.ID, got.Claims, q, w.now)
 	})
 	w.count("winners", w.winners(errs, store.ErrStale), 1)
 	if got, err = w.User(w.ctx, u.ID); err != nil || got.EmailVerified || got.Email != "b@example.com" {
 		w.Errorf("another e-mail: got %+v %v, want it not verified", got, err)
 	}
 	w.count("events", len(w.events()), 1)
-	w.is("nobody", w.SetProfile(w.ctx, "nobody", nil, p), store.ErrNotFound)
+	w.is("nobody", w.SetProfile(w.ctx, "nobody", nil, p, w.now), store.ErrNotFound)
 }
