@@ -24,7 +24,7 @@ var allowedImports = map[string][]string{
 
 	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/mail", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
 
-	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/fetch", "internal/flow", "internal/token", "internal/policy", "internal/rulebook",
+	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/clientkey", "internal/fetch", "internal/flow", "internal/token", "internal/policy", "internal/rulebook",
 		"internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
 	"internal/web": {"internal/web/page", "internal/metric", "internal/admin", "internal/flow", "internal/token",
@@ -32,7 +32,8 @@ var allowedImports = map[string][]string{
 	"internal/web/page": {},
 	"internal/metric":   {},
 
-	"internal/fetch": {"internal/oidc"},
+	"internal/fetch":     {"internal/oidc"},
+	"internal/clientkey": {"internal/fetch", "internal/oidc"},
 
 	"internal/mail":          {"internal/store"},
 	"internal/mail/smtptest": {},
@@ -40,7 +41,7 @@ var allowedImports = map[string][]string{
 	"internal/admin": {"internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 
 	"internal/flow":            {"internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
-	"internal/token":           {"internal/flow", "internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
+	"internal/token":           {"internal/clientkey", "internal/flow", "internal/policy", "internal/authn", "internal/keys", "internal/store", "internal/oidc"},
 	"internal/rulebook":        {"internal/policy", "internal/store"},
 	"internal/policy":          {"internal/authn", "internal/store", "internal/oidc"},
 	"internal/authn":           {"internal/keys", "internal/store", "internal/oidc"},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/clientkey"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/metric"
 )
@@ -14,7 +15,7 @@ import (
 func (s *Server) Metrics() http.Handler { return s.metrics.Handler() }
 
 // sources are the parts that count for themselves.
-func (s *Server) sources(hasher *authn.Hasher, ring *keys.Ring) metric.Sources {
+func (s *Server) sources(hasher *authn.Hasher, ring *keys.Ring, clientKeys *clientkey.Cache) metric.Sources {
 	return metric.Sources{
 		Store: func() metric.Store {
 			st := s.store.Stats()
@@ -35,6 +36,7 @@ func (s *Server) sources(hasher *authn.Hasher, ring *keys.Ring) metric.Sources {
 			m := s.sender.Stats()
 			return metric.Mail{Sent: m.Sent, Failed: m.Failed, Pending: m.Pending, Dead: m.Dead}
 		},
+		ClientKeys: func() metric.ClientKeys { return metric.ClientKeys(clientKeys.Stats()) },
 		MetadataUntil: func() time.Time {
 			if s.metadata == nil {
 				return time.Time{}

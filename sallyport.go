@@ -15,6 +15,7 @@ import (
 
 	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/clientkey"
 	"github.com/sallyport-id/sallyport/internal/fetch"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
@@ -114,7 +115,8 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		return err
 	}
 	hasher := authn.NewHasher(c.hasher)
-	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, Issuer: c.Issuer, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now, WebAuthn: relyingParty}
+	clientKeys := &clientkey.Cache{Fetch: s.fetch, Log: c.Log, Now: c.Now}
+	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, ClientKeys: clientKeys, Issuer: c.Issuer, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now, WebAuthn: relyingParty}
 	engine := &flow.Engine{
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,
 		Enrollment: c.Enrollment, Registration: c.registration(),
@@ -123,7 +125,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if err := s.wireMail(ctx, issuer, authn.NewMailKey(sealer)); err != nil {
 		return err
 	}
-	s.metrics = metric.New(s.sources(hasher, ring))
+	s.metrics = metric.New(s.sources(hasher, ring, clientKeys))
 	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Issuer: c.Issuer, Now: c.Now}
 	s.Handler, err = web.New(web.Config{
 		Issuer: issuer, Flow: engine, Tokens: tokens, Keys: ring, Store: s.store, Pages: pages, ResetsByMail: s.sender != nil && !c.NoPasswordByMail,

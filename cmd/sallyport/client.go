@@ -31,7 +31,7 @@ type clientAddCmd struct {
 	configFlag
 	outputFlag
 	ID                    string        `arg:"" help:"The client_id: letters, digits, - and _."`
-	Preset                string        `default:"web" enum:"web,fapi2,spa,native,device,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), fapi2 (one that signs with a key, sends its requests ahead and binds its tokens: needs --jwks and --auth-alg), spa (script in a browser), native (phone or desktop), device (a television or a terminal, without a browser: its user types a code elsewhere), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
+	Preset                string        `default:"web" enum:"web,fapi2,spa,native,device,machine,tutorial" help:"Where its fields begin: web (a server that keeps a secret), fapi2 (one that signs with a key, sends its requests ahead and binds its tokens: needs --auth-alg, and --jwks or --jwks-uri), spa (script in a browser), native (phone or desktop), device (a television or a terminal, without a browser: its user types a code elsewhere), machine (a program that acts for itself, and signs nobody in), tutorial (a program that looks for nothing but an access token: level 2 each time, on this machine only)."`
 	Name                  string        `help:"What people see; the id if empty."`
 	RedirectURI           []string      `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines and devices. May be repeated."`
 	PostLogoutRedirectURI []string      `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
@@ -45,11 +45,12 @@ type clientAddCmd struct {
 	Device                bool          `help:"It may also ask for people on devices without a browser (RFC 8628)."`
 	DPoP                  bool          `name:"dpop" help:"Its access tokens are bound to a key of its own, always (RFC 9449); without it, when it sends a proof."`
 	DPoPNonce             bool          `name:"dpop-nonce" help:"Its proofs need the server's nonce, too."`
-	JWKS                  string        `name:"jwks" type:"existingfile" placeholder:"FILE" help:"Its public keys, a JWK Set: it signs who it is (private_key_jwt), and has no secret."`
+	JWKS                  string        `name:"jwks" xor:"keys" type:"existingfile" placeholder:"FILE" help:"Its public keys, a JWK Set: it signs who it is (private_key_jwt), and has no secret."`
+	JWKSURI               string        `name:"jwks-uri" xor:"keys" placeholder:"URL" help:"Where its public keys are, in place of --jwks: the server fetches them, and looks again for one that it does not know. See outbound_allow."`
 	AuthAlg               string        `name:"auth-alg" placeholder:"ALG" help:"The only algorithm in which it signs who it is: ES256, EdDSA, PS256 or RS256; if not said, that of its keys."`
 	TokenEndpointAudience bool          `name:"insecure-token-endpoint-audience" help:"What it signs may be addressed to the token endpoint, too, for libraries that know no better: another server could ask it for that."`
 	RequirePAR            bool          `name:"require-par" help:"It must send its requests ahead (RFC 9126): nothing that a browser brings begins a sign-in."`
-	RequireSignedRequest  bool          `name:"require-signed-request" help:"It must sign its requests (RFC 9101), in a key of --jwks."`
+	RequireSignedRequest  bool          `name:"require-signed-request" help:"It must sign its requests (RFC 9101), in one of its keys."`
 	AskConsent            bool          `help:"Ask people whether they allow it: for applications that are not your own."`
 }
 
@@ -134,8 +135,8 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	case "web":
 		made = admin.Web(c.ID, name, c.RedirectURI...)
 	case "fapi2":
-		if c.JWKS == "" || c.AuthAlg == "" {
-			return nil, errors.New("the preset fapi2 signs who it is: --jwks and --auth-alg are missing")
+		if c.JWKS+c.JWKSURI == "" || c.AuthAlg == "" {
+			return nil, errors.New("the preset fapi2 signs who it is: it needs --auth-alg, and --jwks or --jwks-uri")
 		}
 		made = admin.FAPI2(c.ID, name, c.AuthAlg, c.RedirectURI...)
 	case "spa":
@@ -181,19 +182,22 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 // sign gives the client its keys, with which it proves itself.
 func (c *clientAddCmd) sign(made *oidc.Client) (err error) {
 	made.AssertionAlg, made.InsecureTokenEndpointAudience = c.AuthAlg, c.TokenEndpointAudience
-	if c.JWKS == "" {
+	if c.JWKS+c.JWKSURI == "" {
 		return nil
 	}
 	if made.Public() {
-		return fmt.Errorf("the preset %s is for clients that prove nothing, and keep no key: --jwks is for web and machine", c.Preset)
+		return fmt.Errorf("the preset %s is for clients that prove nothing, and keep no key: --jwks and --jwks-uri are for web and machine", c.Preset)
 	}
-	made.AuthMethod = oidc.AuthPrivateKeyJWT
+	made.AuthMethod, made.JWKSURI = oidc.AuthPrivateKeyJWT, c.JWKSURI
 	made.JWKS, err = readJWKS(c.JWKS)
 	return err
 }
 
-// readJWKS reads a JWK Set, for Validate to judge.
+// readJWKS reads a JWK Set, for Validate to judge; "" is none.
 func readJWKS(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -230,7 +234,7 @@ func (s shownClient) print(w io.Writer) error {
 		{"client_id", c.ID}, {"name", c.Name}, {"preset", c.Preset}, {"warning", strings.Join(s.Warnings, "; ")},
 		{"redirect_uris", strings.Join(c.RedirectURIs, " ")}, {"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
 		{"authentication", method}, {"secrets", fmt.Sprint(s.Secrets)},
-		{"jwks", string(c.JWKS)}, {"token_endpoint_auth_signing_alg", c.AssertionAlg},
+		{"jwks", string(c.JWKS)}, {"jwks_uri", c.JWKSURI}, {"token_endpoint_auth_signing_alg", c.AssertionAlg},
 		{"grant_types", strings.Join(c.GrantTypes, " ")}, {"response_modes", strings.Join(c.ResponseModes, " ")},
 		{"scopes", strings.Join(c.Scopes, " ")}, {"default_scope", strings.Join(c.DefaultScope, " ")},
 	}
@@ -401,7 +405,8 @@ func (c *clientRotateCmd) Run() error {
 type clientKeysCmd struct {
 	configFlag
 	ID   string `arg:"" help:"The client_id."`
-	JWKS string `name:"jwks" required:"" type:"existingfile" placeholder:"FILE" help:"Its public keys from now on, a JWK Set: to change a key without an interruption, first the old and the new one, then the new one alone."`
+	JWKS string `name:"jwks" xor:"keys" required:"" type:"existingfile" placeholder:"FILE" help:"Its public keys from now on, a JWK Set: to change a key without an interruption, first the old and the new one, then the new one alone."`
+	URI  string `name:"jwks-uri" xor:"keys" required:"" placeholder:"URL" help:"Where they are from now on."`
 }
 
 // Run replaces the keys.
@@ -410,7 +415,7 @@ func (c *clientKeysCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error { return a.SetKeys(ctx, c.ID, jwks) })
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error { return a.SetKeys(ctx, c.ID, jwks, c.URI) })
 }
 
 type clientRemoveCmd struct {

@@ -48,14 +48,15 @@ func (a *Admin) RotateSecret(ctx context.Context, id string, keepOld bool) (secr
 	return secret, a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientSecretRotated, id, detail))
 }
 
-// SetKeys replaces the public keys in which a client signs; who holds an old one is
-// the client no more. store.ErrNotFound if there is no such client.
-func (a *Admin) SetKeys(ctx context.Context, id string, jwks []byte) error {
+// SetKeys replaces the public keys in which a client signs by these, or by those that are
+// fetched from uri; one of the two is empty. Who holds an old one is the client no
+// more. store.ErrNotFound if there is no such client.
+func (a *Admin) SetKeys(ctx context.Context, id string, jwks []byte, uri string) error {
 	c, err := a.Store.Client(ctx, id)
 	if err != nil {
 		return fmt.Errorf("client %q: %w", id, err)
 	}
-	c.JWKS = jwks
+	c.JWKS, c.JWKSURI = jwks, uri
 	if err := c.Validate(); err != nil {
 		return fmt.Errorf("client %q: %w", id, err)
 	}

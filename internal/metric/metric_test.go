@@ -18,6 +18,7 @@ func sources() metric.Sources {
 		Hashes: func() metric.Hashes {
 			return metric.Hashes{Running: 1, Waiting: 2, WaitingKnown: 3, Done: 4, Refused: 5}
 		},
+		ClientKeys:    func() metric.ClientKeys { return metric.ClientKeys{Fetched: 8, Failed: 6} },
 		Mail:          func() metric.Mail { return metric.Mail{Sent: 5, Failed: 3, Pending: 2, Dead: 1} },
 		MetadataUntil: func() time.Time { return time.Unix(1_900_000_000, 0) },
 		Keys:          func() map[string]time.Time { return map[string]time.Time{"ES256": time.Unix(1_800_000_000, 0)} },
@@ -57,6 +58,7 @@ func TestScrape(t *testing.T) {
 		`sallyport_token_responses_total{grant="refresh_token"} 1`,
 		`sallyport_rate_limited_total{limit="pages"} 1`,
 		`sallyport_mails_sent_total 5`, `sallyport_mails_failed_total 3`, `sallyport_mails{state="pending"} 2`, `sallyport_mails{state="dead"} 1`,
+		`sallyport_client_keys_fetches_total{result="ok"} 8`, `sallyport_client_keys_fetches_total{result="failed"} 6`,
 		`sallyport_store_commits_total 3`, `sallyport_store_writes_total 9`,
 		`sallyport_store_writes_waiting{lane="ordinary"} 2`, `sallyport_store_writes_waiting{lane="tokens"} 1`,
 		`sallyport_store_connections{state="in_use"} 4`, `sallyport_store_connections{state="idle"} 5`,

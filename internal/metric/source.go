@@ -9,9 +9,10 @@ import (
 
 // Sources are asked at each scrape.
 type Sources struct {
-	Store  func() Store
-	Hashes func() Hashes
-	Mail   func() Mail
+	Store      func() Store
+	Hashes     func() Hashes
+	Mail       func() Mail
+	ClientKeys func() ClientKeys
 	// MetadataUntil is when the next metadata of authenticators are due; zero: there are none.
 	MetadataUntil func() time.Time
 	// Keys returns when the key that signs was made, by algorithm.
@@ -37,6 +38,9 @@ type Hashes struct {
 // Mail is what was sent, and what was in the outbox at the last look.
 type Mail struct{ Sent, Failed, Pending, Dead int64 }
 
+// ClientKeys are requests to clients' jwks_uris.
+type ClientKeys struct{ Fetched, Failed int64 }
+
 // sourceCollector turns what the sources say into metrics.
 type sourceCollector struct {
 	Sources
@@ -44,7 +48,7 @@ type sourceCollector struct {
 	connections, connectionWaits, connectionWait *prometheus.Desc
 	hashes, hashesRefused, running, hashWaiting  *prometheus.Desc
 	keyMade, mailsSent, mailsFailed, mails       *prometheus.Desc
-	metadataUntil                                *prometheus.Desc
+	metadataUntil, clientKeys                    *prometheus.Desc
 }
 
 func newSourceCollector(s Sources) *sourceCollector {
@@ -67,6 +71,7 @@ func newSourceCollector(s Sources) *sourceCollector {
 		mailsFailed:     desc("mails_failed_total", "Attempts to send a mail that failed."),
 		mails:           desc("mails", "Mails in the outbox, by state: pending, or dead.", "state"),
 		keyMade:         desc("signing_key_created_timestamp_seconds", "When the key that signs now was made, by algorithm.", "alg"),
+		clientKeys:      desc("client_keys_fetches_total", "Requests to the jwks_uri of clients, by result: ok or failed.", "result"),
 		metadataUntil:   desc("webauthn_metadata_next_update_timestamp_seconds", "When the next metadata of authenticators are due; not there without metadata."),
 	}
 }
@@ -76,7 +81,7 @@ func (c *sourceCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.commits, c.writes, c.waiting, c.connections, c.connectionWaits, c.connectionWait,
 		c.hashes, c.hashesRefused, c.running, c.hashWaiting, c.keyMade,
-		c.mailsSent, c.mailsFailed, c.mails, c.metadataUntil,
+		c.mailsSent, c.mailsFailed, c.mails, c.metadataUntil, c.clientKeys,
 	} {
 		to <- d
 	}
@@ -84,8 +89,8 @@ func (c *sourceCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *sourceCollector) Collect(to chan<- prometheus.Metric) {
-	counter := func(d *prometheus.Desc, v float64) {
-		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v)
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -109,6 +114,9 @@ func (c *sourceCollector) Collect(to chan<- prometheus.Metric) {
 	counter(c.mailsFailed, float64(m.Failed))
 	gauge(c.mails, float64(m.Pending), "pending")
 	gauge(c.mails, float64(m.Dead), "dead")
+	k := c.ClientKeys()
+	counter(c.clientKeys, float64(k.Fetched), "ok")
+	counter(c.clientKeys, float64(k.Failed), "failed")
 	if until := c.MetadataUntil(); !until.IsZero() {
 		gauge(c.metadataUntil, float64(until.Unix()))
 	}

@@ -98,15 +98,26 @@ func assertionClaims(now time.Time, change ...any) map[string]any {
 	return claims
 }
 
-func authenticates(c *oidc.Client, text string, now time.Time) *oidc.Error {
+func authenticates(t testing.TB, c *oidc.Client, text string, now time.Time) *oidc.Error {
+	return proves(c, keysOf(t, c), text, now)
+}
+
+// keysOf are a client's registered keys.
+func keysOf(t testing.TB, c *oidc.Client) *oidc.ClientKeys {
+	t.Helper()
+	keys, err := oidc.ParseClientKeys(c.JWKS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// proves sends the assertion of a client that has these keys.
+func proves(c *oidc.Client, keys *oidc.ClientKeys, text string, now time.Time) *oidc.Error {
 	r, refusal := oidc.ParseTokenRequest(nil, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"},
 		"client_assertion_type": {oidc.AssertionType}, "client_assertion": {text}})
 	if refusal != nil {
 		return refusal
-	}
-	keys, err := oidc.ParseClientKeys(c.JWKS)
-	if err != nil {
-		return oidc.Errorf("keys", "%v", err)
 	}
 	_, refusal = oidc.CheckAssertion(c, keys, r.Auth, issuer, now)
 	return refusal
@@ -122,6 +133,8 @@ func TestClientAssertion(t *testing.T) {
 	old.InsecureTokenEndpointAudience = true
 	pinned := signer(t, key, newKey(t, "PS256", "r"))
 	pinned.AssertionAlg = "PS256"
+	withSecret := signer(t, key)
+	withSecret.AuthMethod, withSecret.SecretHashes = oidc.AuthBasic, [][]byte{make([]byte, 32)}
 	type header = map[jose.HeaderKey]any
 	for _, tt := range []struct {
 		name string
@@ -152,17 +165,11 @@ func TestClientAssertion(t *testing.T) {
 		{"a request object", signer(t, key), sign(t, key, assertionClaims(now), header{"typ": "oauth-authz-req+jwt"}), "typ"},
 		{"another algorithm", pinned, sign(t, key, assertionClaims(now), nil), "algorithm"},
 		{"alg none", signer(t, key), "eyJhbGciOiJub25lIn0." + strings.Split(sign(t, key, assertionClaims(now), nil), ".")[1] + ".", "algorithm"},
-		{"of a client with a secret", shop(), sign(t, key, assertionClaims(now), nil), ""},
+		{"of a client with a secret", withSecret, sign(t, key, assertionClaims(now), nil), "authentication failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := authenticates(tt.c, tt.text, now)
-			if tt.c.AuthMethod != oidc.AuthPrivateKeyJWT {
-				if got == nil {
-					t.Error("got none, want an error")
-				}
-				return
-			}
+			got := authenticates(t, tt.c, tt.text, now)
 			if (got == nil) != (tt.want == "") || got != nil && (got.Code != oidc.InvalidClient || !strings.Contains(got.Description, tt.want)) {
 				t.Errorf("got %v, want invalid_client with %q", got, tt.want)
 			}
@@ -170,7 +177,7 @@ func TestClientAssertion(t *testing.T) {
 	}
 	for _, alg := range oidc.ClientAlgs {
 		key := newKey(t, alg, "k")
-		if refusal := authenticates(signer(t, key), sign(t, key, assertionClaims(now), nil), now); refusal != nil {
+		if refusal := authenticates(t, signer(t, key), sign(t, key, assertionClaims(now), nil), now); refusal != nil {
 			t.Errorf("%s: got %v, want none", alg, refusal)
 		}
 	}
@@ -187,7 +194,7 @@ func TestClientAssertionIsNoMAC(t *testing.T) {
 		t.Fatal(err)
 	}
 	mac := sign(t, jose.JSONWebKey{Key: secret, KeyID: "k", Algorithm: "HS256"}, assertionClaims(now), nil)
-	if refusal := authenticates(signer(t, key), mac, now); refusal == nil || refusal.Code != oidc.InvalidClient {
+	if refusal := authenticates(t, signer(t, key), mac, now); refusal == nil || refusal.Code != oidc.InvalidClient {
 		t.Errorf("got %v, want invalid_client", refusal)
 	}
 }
@@ -231,6 +238,49 @@ func TestClientKeys(t *testing.T) {
 	}
 }
 
+// A client's keys are registered, or are at an address that is registered; not both.
+func TestClientJWKSURI(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, uri, want string }{
+		{"https", "https://shop.example/keys?a=b", ""},
+		{"this machine", "http://127.0.0.1:8080/keys", ""},
+		{"http", "http://shop.example/keys", "jwks_uri must be https"},
+		{"file", "file:///etc/passwd", "jwks_uri must be https"},
+		{"credentials", "https://u:p@shop.example/keys", "credentials"},
+		{"fragment", "https://shop.example/keys#1", "fragment"},
+		{"relative", "/keys", "absolute"},
+	} {
+		c := signer(t, newKey(t, "ES256", "k"))
+		registered := c.JWKS
+		c.JWKS, c.JWKSURI, c.RequireSigned = nil, tt.uri, true
+		if err := c.Validate(); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+		c.JWKS = registered
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "exclude each other") {
+			t.Errorf("%s, and keys: got %v", tt.name, err)
+		}
+	}
+}
+
+// kid is read of what nobody has checked, whatever that is.
+func TestUnprovenKeyID(t *testing.T) {
+	t.Parallel()
+	key := newKey(t, "ES256", "k")
+	text := sign(t, key, assertionClaims(time.Now()), nil)
+	for of, want := range map[string]string{
+		text: "k", "": "", "e30.e30.": "", "x": "", "eyJraWQiOjF9.e30.": "", "eyJraWQiOiJhIiwia2lkIjoiYiJ9.e30.": "", text + strings.Repeat("x", 16<<10): "",
+	} {
+		if got := oidc.UnprovenKeyID(of); got != want {
+			t.Errorf("%.40q: got %q, want %q", of, got, want)
+		}
+	}
+	keys := keysOf(t, signer(t, key))
+	if !keys.Has("") || !keys.Has("k") || keys.Has("K") {
+		t.Error("the keys have others than theirs")
+	}
+}
+
 func FuzzParseClientKeys(f *testing.F) {
 	f.Add(keySet(f, public(newKey(f, "ES256", "k")), public(newKey(f, "EdDSA", "e"))))
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AA"}]}`))
@@ -249,7 +299,7 @@ func FuzzCheckAssertion(f *testing.F) {
 	f.Add(good)
 	f.Add("e30.e30.")
 	f.Fuzz(func(t *testing.T, text string) {
-		if refusal := authenticates(c, text, now); refusal == nil && text != good {
+		if refusal := authenticates(t, c, text, now); refusal == nil && text != good {
 			t.Errorf("%q is good, and nobody has signed it", text)
 		}
 	})
@@ -259,9 +309,10 @@ func BenchmarkPrivateKeyJWT(b *testing.B) {
 	now := time.Now()
 	key := newKey(b, "ES256", "k")
 	c := signer(b, key)
+	keys := keysOf(b, c)
 	text := sign(b, key, assertionClaims(now), nil)
 	for b.Loop() {
-		if refusal := authenticates(c, text, now); refusal != nil {
+		if refusal := proves(c, keys, text, now); refusal != nil {
 			b.Fatal(refusal)
 		}
 	}

@@ -23,8 +23,10 @@ type Client struct {
 	// SecretHashes are the SHA-256 of the client's secrets; several while a
 	// rotation lasts. Empty for public clients.
 	SecretHashes [][]byte `json:"secret_hashes,omitempty"`
-	// JWKS are the public keys in which the client signs, a JWK Set; empty for none.
-	JWKS json.RawMessage `json:"jwks,omitempty"`
+	// JWKS are the public keys in which the client signs, a JWK Set, and JWKSURI is where
+	// they are fetched. One of them is empty, or both for a client without keys.
+	JWKS    json.RawMessage `json:"jwks,omitempty"`
+	JWKSURI string          `json:"jwks_uri,omitempty"`
 	// AssertionAlg is the algorithm of its assertions; empty for any of ClientAlgs.
 	AssertionAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
 	// InsecureTokenEndpointAudience lets assertions name the token endpoint as their
@@ -124,6 +126,9 @@ func (c *Client) Clone() *Client {
 // itself (RFC 6749 §2.1).
 func (c *Client) Public() bool { return c.AuthMethod == AuthNone }
 
+// HasKeys reports whether the client has registered keys in which it signs.
+func (c *Client) HasKeys() bool { return len(c.JWKS) > 0 || c.JWKSURI != "" }
+
 // HasSecret reports whether the client proves itself by a secret.
 func (c *Client) HasSecret() bool { return !c.Public() && c.AuthMethod != AuthPrivateKeyJWT }
 
@@ -202,16 +207,20 @@ func (c *Client) validateSecrets() error {
 func (c *Client) validateKeys() error {
 	signs := c.AuthMethod == AuthPrivateKeyJWT
 	switch {
-	case signs && len(c.JWKS) == 0:
-		return errors.New("private_key_jwt needs jwks")
+	case len(c.JWKS) > 0 && c.JWKSURI != "":
+		return errors.New("jwks and jwks_uri exclude each other")
+	case signs && !c.HasKeys():
+		return errors.New("private_key_jwt needs jwks or jwks_uri")
 	case !signs && (c.AssertionAlg != "" || c.InsecureTokenEndpointAudience):
 		return errors.New("what is said of assertions needs private_key_jwt")
 	case c.AssertionAlg != "" && !slices.Contains(ClientAlgs, c.AssertionAlg):
 		return errors.New("token_endpoint_auth_signing_alg must be ES256, EdDSA, PS256 or RS256")
 	case c.RequestObjectAlg != "" && !slices.Contains(ClientAlgs, c.RequestObjectAlg):
 		return errors.New("request_object_signing_alg must be ES256, EdDSA, PS256 or RS256")
-	case (c.RequireSigned || c.RequestObjectAlg != "") && len(c.JWKS) == 0:
-		return errors.New("request objects need jwks")
+	case (c.RequireSigned || c.RequestObjectAlg != "") && !c.HasKeys():
+		return errors.New("request objects need jwks or jwks_uri")
+	case c.JWKSURI != "":
+		return c.validateJWKSURI()
 	case len(c.JWKS) == 0:
 		return nil
 	}
@@ -224,6 +233,13 @@ func (c *Client) validateKeys() error {
 	}
 	if !keys.SignsWith(c.AssertionAlg) {
 		return errors.New("token_endpoint_auth_signing_alg is that of no key in jwks")
+	}
+	return nil
+}
+
+func (c *Client) validateJWKSURI() error {
+	if err := ValidateServerURI(c.JWKSURI); err != nil {
+		return fmt.Errorf("jwks_uri %w", err)
 	}
 	return nil
 }

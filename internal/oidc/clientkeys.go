@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,8 +20,10 @@ import (
 // request objects.
 var ClientAlgs = []string{"ES256", "EdDSA", "PS256", "RS256"}
 
+// LongestKeys is how long a client's JWK Set may be, in bytes.
+const LongestKeys = 64 << 10
+
 const (
-	longestKeys   = 64 << 10
 	mostKeys      = 16
 	longestSigned = 16 << 10 // an assertion or a request object
 )
@@ -36,7 +39,7 @@ func ParseClientKeys(text []byte) (*ClientKeys, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if len(text) > longestKeys {
+	if len(text) > LongestKeys {
 		return nil, errors.New("jwks is longer than 64 KiB")
 	}
 	if err := decodeObject(text, &set); err != nil {
@@ -123,6 +126,27 @@ func (k *ClientKeys) SignsWith(alg string) bool {
 	return slices.ContainsFunc(k.keys, func(key jose.JSONWebKey) bool {
 		return alg == "" || signs(key.Key, alg) && (key.Algorithm == "" || key.Algorithm == alg)
 	})
+}
+
+// Has reports whether a key can be the one that kid names; "" can be any.
+func (k *ClientKeys) Has(kid string) bool {
+	return kid == "" || slices.ContainsFunc(k.keys, func(key jose.JSONWebKey) bool { return key.KeyID == kid })
+}
+
+// UnprovenKeyID is the kid of a compact JWS that nobody has checked; "" for none.
+func UnprovenKeyID(text string) string {
+	var header struct {
+		KeyID string `json:"kid"`
+	}
+	first, _, _ := strings.Cut(text, ".")
+	if len(text) > longestSigned {
+		return ""
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(first)
+	if err != nil || decodeObject(raw, &header) != nil {
+		return ""
+	}
+	return header.KeyID
 }
 
 var errSignature = errors.New("it is not signed by a key of the client's")

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // PushedRequest is a parsed pushed authorization request (RFC 9126 §2.1): an
@@ -56,17 +55,14 @@ func parseWhole(v url.Values) (*AuthorizationRequest, *Error) {
 }
 
 // Open reads the request of a client that was proven, out of its request object if it is
-// in one.
-func (r *PushedRequest) Open(c *Client, issuer string, now time.Time) (*AuthorizationRequest, *Error) {
-	if r.Wanted != nil {
+// in one: inside are the parameters that it was signed with, nil for a client that has
+// no keys.
+func (r *PushedRequest) Open(inside url.Values) (*AuthorizationRequest, *Error) {
+	switch {
+	case r.Wanted != nil:
 		return r.Wanted, nil
-	}
-	if len(c.JWKS) == 0 {
+	case inside == nil:
 		return parseWhole(r.Form)
-	}
-	inside, refusal := OpenRequestObject(c, r.Form, issuer, now)
-	if refusal != nil {
-		return nil, refusal
 	}
 	wanted, refusal := parseWhole(inside)
 	if refusal != nil {

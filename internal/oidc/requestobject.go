@@ -24,8 +24,8 @@ func HasRequestObject(v url.Values) bool {
 // OpenRequestObject returns the parameters of an authorization request that the client
 // has signed (RFC 9101): those inside and no other, but the request's client_id, which
 // must be the same. The redirect URI is in there, too, so that an error of the object
-// is never redirected. The client must have keys.
-func OpenRequestObject(c *Client, v url.Values, issuer string, now time.Time) (url.Values, *Error) {
+// is never redirected. The keys are the client's.
+func OpenRequestObject(c *Client, keys *ClientKeys, v url.Values, issuer string, now time.Time) (url.Values, *Error) {
 	p := params{values: v}
 	text := p.text("request", longestSigned)
 	p.text("client_id", longestID)
@@ -34,10 +34,6 @@ func OpenRequestObject(c *Client, v url.Values, issuer string, now time.Time) (u
 	}
 	if p.err != nil {
 		return nil, p.err
-	}
-	keys, err := ParseClientKeys(c.JWKS)
-	if err != nil {
-		return nil, wrongRequestObject("the client has no good keys")
 	}
 	payload, typ, err := keys.open(text, c.RequestObjectAlg)
 	if err != nil {

@@ -58,7 +58,7 @@ func TestRequestObject(t *testing.T) {
 	} {
 		c := signer(t, key)
 		c.RequireSigned = true
-		v, refusal := oidc.OpenRequestObject(c, url.Values{"client_id": {"shop"}, "request": {tt.text}, "state": {"outside"}, "nonce": {"outside"}}, issuer, now)
+		v, refusal := oidc.OpenRequestObject(c, keysOf(t, c), url.Values{"client_id": {"shop"}, "request": {tt.text}, "state": {"outside"}, "nonce": {"outside"}}, issuer, now)
 		switch {
 		case (refusal == nil) != (tt.want == "") || refusal != nil && (refusal.Code != oidc.InvalidRequestObject || !strings.Contains(refusal.Description, tt.want)):
 			t.Errorf("%s: got %v, want invalid_request_object with %q", tt.name, refusal, tt.want)
@@ -70,7 +70,8 @@ func TestRequestObject(t *testing.T) {
 		"with request_uri": {"client_id": {"shop"}, "request": {good}, "request_uri": {"https://shop.example/r"}}, "twice": {"client_id": {"shop"}, "request": {good, good}},
 		"client_id twice": {"client_id": {"shop", "shop"}, "request": {good}},
 	} {
-		if _, refusal := oidc.OpenRequestObject(signer(t, key), v, issuer, now); refusal == nil || refusal.Code != oidc.InvalidRequest {
+		c := signer(t, key)
+		if _, refusal := oidc.OpenRequestObject(c, keysOf(t, c), v, issuer, now); refusal == nil || refusal.Code != oidc.InvalidRequest {
 			t.Errorf("%s: got %v, want invalid_request", what, refusal)
 		}
 	}
@@ -94,7 +95,7 @@ func FuzzOpenRequestObject(f *testing.F) {
 		if err != nil {
 			return
 		}
-		v, refusal := oidc.OpenRequestObject(c, url.Values{"request": {text}}, issuer, now)
+		v, refusal := oidc.OpenRequestObject(c, keysOf(t, c), url.Values{"request": {text}}, issuer, now)
 		if refusal == nil && (v.Get("client_id") != "shop" || v.Has("request") || v.Has("request_uri") || v.Has("sub")) {
 			t.Errorf("got %v of %s", v, payload)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 
+	"github.com/sallyport-id/sallyport/internal/clientkey"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/store"
 )
@@ -14,9 +16,9 @@ func (s *Service) useAssertion(ctx context.Context, c *oidc.Client, auth oidc.Cl
 	if c.AuthMethod != oidc.AuthPrivateKeyJWT {
 		return oidc.Errorf(oidc.InvalidClient, "client authentication failed")
 	}
-	keys, err := oidc.ParseClientKeys(c.JWKS)
+	keys, err := s.ClientKeys.Of(ctx, c, oidc.UnprovenKeyID(string(auth.Assertion)))
 	if err != nil {
-		return fmt.Errorf("client's keys: %w", err)
+		return unavailable(err, oidc.InvalidClient, "client_assertion")
 	}
 	now := s.Now()
 	assertion, refusal := oidc.CheckAssertion(c, keys, auth, s.Issuer, now)
@@ -31,4 +33,27 @@ func (s *Service) useAssertion(ctx context.Context, c *oidc.Client, auth oidc.Cl
 		return fmt.Errorf("use assertion: %w", err)
 	}
 	return nil
+}
+
+// OpenRequestObject returns the parameters of an authorization request that the client,
+// which must have keys, has signed: see oidc.OpenRequestObject. Errors are *oidc.Error
+// for the client, anything else for the log.
+func (s *Service) OpenRequestObject(ctx context.Context, c *oidc.Client, v url.Values) (url.Values, error) {
+	keys, err := s.ClientKeys.Of(ctx, c, oidc.UnprovenKeyID(v.Get("request")))
+	if err != nil {
+		return nil, unavailable(err, oidc.InvalidRequestObject, "request")
+	}
+	inside, refusal := oidc.OpenRequestObject(c, keys, v, s.Issuer, s.Now())
+	if refusal != nil {
+		return nil, refusal
+	}
+	return inside, nil
+}
+
+// unavailable is what a client hears whose keys there is no way to; why is in the log.
+func unavailable(err error, code, parameter string) error {
+	if errors.Is(err, clientkey.ErrUnavailable) {
+		return oidc.Errorf(code, "%s: the client's keys cannot be had from its jwks_uri now", parameter)
+	}
+	return fmt.Errorf("client's keys: %w", err)
 }

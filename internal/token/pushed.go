@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/flow"
@@ -33,7 +34,13 @@ func (s *Service) Push(ctx context.Context, req *oidc.PushedRequest, o flow.Orig
 		return nil, err
 	}
 	now := s.Now()
-	wanted, refusal := req.Open(c, s.Issuer, now)
+	var inside url.Values
+	if req.Wanted == nil && c.HasKeys() {
+		if inside, err = s.OpenRequestObject(ctx, c, req.Form); err != nil {
+			return nil, err
+		}
+	}
+	wanted, refusal := req.Open(inside)
 	if refusal != nil {
 		return nil, refusal
 	}

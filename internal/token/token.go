@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/clientkey"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -62,6 +63,8 @@ type Service struct {
 	Policy policy.Source
 	Keys   *keys.Ring
 	Issuer string
+	// ClientKeys are those in which clients sign.
+	ClientKeys *clientkey.Cache
 	// NonceKey keys the MACs of DPoP nonces.
 	NonceKey []byte
 	// WebAuthn knows which authenticators are hardware-bound today; nil: none is.

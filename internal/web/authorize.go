@@ -104,13 +104,13 @@ func (s *server) signedRequest(r *http.Request, query url.Values) (req *oidc.Aut
 	if c == nil {
 		return nil, nil, nil, shown(http.StatusBadRequest, "invalid_request", "client_id is not registered")
 	}
-	if len(c.JWKS) == 0 { // it has said of no key that it is its own
+	if !c.HasKeys() { // it has said of no key that it is its own
 		req, unproven, refusal = oidc.ParseAuthorizationRequest(query)
 		return req, unproven, refusal, nil
 	}
-	inside, unproven := oidc.OpenRequestObject(c, query, s.Tokens.Issuer, s.Now())
-	if unproven != nil {
-		return nil, unproven, nil, nil
+	inside, err := s.Tokens.OpenRequestObject(r.Context(), c, query)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	req, unproven, refusal = oidc.ParseAuthorizationRequest(inside)
 	req.Signed = true
