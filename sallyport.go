@@ -99,6 +99,10 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 		return fmt.Errorf("signing keys: %w", err)
 	}
 	ring := &s.keeper.Ring
+	subjects, err := keys.OpenSubjects(ctx, s.store, sealer)
+	if err != nil {
+		return err
+	}
 	pages, err := page.New(nil)
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
@@ -116,9 +120,9 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	}
 	hasher := authn.NewHasher(c.hasher)
 	clientKeys := &clientkey.Cache{Fetch: s.fetch, Log: c.Log, Now: c.Now}
-	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, ClientKeys: clientKeys, Issuer: c.Issuer, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now, WebAuthn: relyingParty}
+	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, ClientKeys: clientKeys, Issuer: c.Issuer, Subjects: subjects, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now, WebAuthn: relyingParty}
 	engine := &flow.Engine{
-		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject,
+		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject, Subjects: subjects,
 		Enrollment: c.Enrollment, Registration: c.registration(),
 		SessionIdle: c.SessionIdle, SessionTTL: c.SessionTTL, Now: c.Now,
 	}

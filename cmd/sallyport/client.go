@@ -51,6 +51,8 @@ type clientAddCmd struct {
 	TokenEndpointAudience bool          `name:"insecure-token-endpoint-audience" help:"What it signs may be addressed to the token endpoint, too, for libraries that know no better: another server could ask it for that."`
 	RequirePAR            bool          `name:"require-par" help:"It must send its requests ahead (RFC 9126): nothing that a browser brings begins a sign-in."`
 	RequireSignedRequest  bool          `name:"require-signed-request" help:"It must sign its requests (RFC 9101), in one of its keys."`
+	SubjectType           string        `default:"public" enum:"public,pairwise" help:"What it knows people by: public (a sub that all clients know) or pairwise (one that no client of another sector knows)."`
+	SectorIdentifier      string        `placeholder:"HOST" help:"Its sector, if pairwise: clients of one sector share their people's subs. If not said the host of its redirect URIs; it is fixed from now on."`
 	AskConsent            bool          `help:"Ask people whether they allow it: for applications that are not your own."`
 }
 
@@ -115,6 +117,32 @@ func (c *clientAddCmd) allow(ctx context.Context, a *admin.Admin, client *oidc.C
 
 // client is the preset with what the flags change in it.
 func (c *clientAddCmd) client() (*oidc.Client, error) {
+	made, err := c.made()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.subjects(made); err != nil {
+		return nil, err
+	}
+	return made, c.sign(made)
+}
+
+// subjects says what the client will know people by.
+func (c *clientAddCmd) subjects(made *oidc.Client) (err error) {
+	if c.SubjectType == oidc.SubjectPairwise {
+		made.SubjectType = c.SubjectType
+	}
+	if made.Sector = c.SectorIdentifier; !made.Pairwise() || made.Sector != "" {
+		return nil
+	}
+	if made.Sector, err = oidc.SectorOf(made.RedirectURIs); err != nil {
+		return fmt.Errorf("--sector-identifier is missing: %w", err)
+	}
+	return nil
+}
+
+// made is the client without its subjects and keys.
+func (c *clientAddCmd) made() (*oidc.Client, error) {
 	name := c.Name
 	if name == "" {
 		name = c.ID
@@ -125,7 +153,7 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 		}
 		made := admin.Machine(c.ID, name)
 		made.AccessTokenTTL, made.DPoPBound, made.RequireDPoPNonce = c.AccessTokenTTL, c.DPoP, c.DPoPNonce
-		return made, c.sign(made)
+		return made, nil
 	}
 	if len(c.RedirectURI) == 0 && c.Preset != "device" {
 		return nil, errors.New("--redirect-uri is missing: where may answers go?")
@@ -176,7 +204,7 @@ func (c *clientAddCmd) client() (*oidc.Client, error) {
 	if c.AskConsent {
 		made.SkipConsent = false
 	}
-	return made, c.sign(made)
+	return made, nil
 }
 
 // sign gives the client its keys, with which it proves itself.
@@ -240,6 +268,9 @@ func (s shownClient) print(w io.Writer) error {
 	}
 	for _, a := range c.Resources {
 		lines = append(lines, line{"api", accessText(a)})
+	}
+	if c.Pairwise() {
+		lines = append(lines, line{"subject_type", c.SubjectType}, line{"sector_identifier", c.Sector})
 	}
 	lines = append(lines, line{"access_token_ttl", ttlText(c.AccessTokenTTL)})
 	if c.Refreshes() {

@@ -15,7 +15,7 @@ import (
 // the interaction, which belongs to the browser.
 func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *oidc.Client, apis []*oidc.Resource, s *store.Session, browserHash []byte, o Origin) (interaction string, answer *Answer, err error) {
 	now := e.Now()
-	progress, refusal := e.cutOffs(req, now)
+	progress, refusal := e.cutOffs(req, c, now)
 	if refusal != nil {
 		return "", &Answer{Request: req, Refusal: refusal}, nil
 	}
@@ -24,7 +24,7 @@ func (e *Engine) Begin(ctx context.Context, req *oidc.AuthorizationRequest, c *o
 		return "", nil, err
 	}
 	v := &Visit{Origin: o, State: State{
-		Now: now, Policy: rules, Client: c, Request: req, APIs: apis, Address: o.address(), Enrollment: e.Enrollment, NoWebAuthn: e.WebAuthn == nil, Progress: progress,
+		Now: now, Policy: rules, Client: c, Request: req, APIs: apis, Address: o.address(), Enrollment: e.Enrollment, NoWebAuthn: e.WebAuthn == nil, Progress: progress, Subjects: e.Subjects,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
 		return "", nil, err
@@ -55,7 +55,7 @@ func (e *Engine) CheckRequest(ctx context.Context, c *oidc.Client, req *oidc.Aut
 	if refusal := req.Check(c, apis...); refusal != nil {
 		return refusal
 	}
-	if _, refusal := e.cutOffs(req, e.Now()); refusal != nil {
+	if _, refusal := e.cutOffs(req, c, e.Now()); refusal != nil {
 		return refusal
 	}
 	return nil
@@ -67,7 +67,7 @@ func refused(req *oidc.AuthorizationRequest, code, description string) *Answer {
 
 // cutOffs fixes, at the beginning, which proofs will count, and for whom
 // (OpenID Connect Core §3.1.2.1, §5.5.1).
-func (e *Engine) cutOffs(req *oidc.AuthorizationRequest, now time.Time) (store.Progress, *oidc.Error) {
+func (e *Engine) cutOffs(req *oidc.AuthorizationRequest, c *oidc.Client, now time.Time) (store.Progress, *oidc.Error) {
 	var p store.Progress
 	p.OwnProofs = req.Prompt.Login || req.Prompt.SelectAccount || req.MaxAge != nil && *req.MaxAge == 0
 	if req.MaxAge != nil {
@@ -79,10 +79,10 @@ func (e *Engine) cutOffs(req *oidc.AuthorizationRequest, now time.Time) (store.P
 	if req.IDTokenHint == "" {
 		return p, nil
 	}
-	subject, err := e.Hint(req.IDTokenHint)
+	subject, err := e.Hint(req.IDTokenHint, c)
 	switch {
 	case err != nil:
-		return p, oidc.Errorf(oidc.InvalidRequest, "id_token_hint is not an ID token of this server")
+		return p, oidc.Errorf(oidc.InvalidRequest, "id_token_hint is not an ID token of this server, or another client's")
 	case p.Subject != "" && p.Subject != subject:
 		return p, oidc.Errorf(oidc.InvalidRequest, "id_token_hint and the sub claim name different users")
 	}

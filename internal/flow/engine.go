@@ -59,8 +59,11 @@ type Engine struct {
 	Enrollment Enrollment
 	// Registration says who may make an account; nil: nobody may.
 	Registration *Registration
-	// Hint returns the subject of an ID token of this server, expired or not.
-	Hint func(idToken string) (subject string, err error)
+	// Hint returns the subject that an ID token of this server, expired or not, names to
+	// the client.
+	Hint func(idToken string, c *oidc.Client) (subject string, err error)
+	// Subjects knows what users are called at clients.
+	Subjects *keys.Subjects
 	// SessionIdle and SessionTTL end a session that nobody uses, and every session
 	// (NIST SP 800-63B-4 §2.2.3: 1 h and 24 h).
 	SessionIdle, SessionTTL time.Duration
@@ -179,7 +182,7 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 	}
 	v := &Visit{Origin: o, interaction: i, State: State{
 		Now: now, Policy: rules, Client: c, Request: &i.Request, APIs: apis, Address: o.address(), Enrollment: e.Enrollment, NoWebAuthn: e.WebAuthn == nil,
-		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress,
+		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress, Subjects: e.Subjects,
 	}}
 	if err := e.fill(ctx, v, s); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/authn"
+	"github.com/sallyport-id/sallyport/internal/keys"
 	"github.com/sallyport-id/sallyport/internal/oidc"
 	"github.com/sallyport-id/sallyport/internal/policy"
 	"github.com/sallyport-id/sallyport/internal/store"
@@ -35,6 +36,8 @@ type State struct {
 	Session        *store.Session
 	User           *store.User
 	Authenticators []store.Authenticator
+	// Subjects knows what the user is called at the client.
+	Subjects *keys.Subjects
 	// Consent is what the user allowed the client before; nil: nothing.
 	Consent *store.Consent
 	// HintedElsewhere: login_hint names another than the session's user.
@@ -404,7 +407,7 @@ func (s State) newCodes() bool { return len(s.Progress.Codes) > 0 && s.Progress.
 
 // otherPersonExpected: the request names a subject, and it is not the session's.
 func (s State) otherPersonExpected() bool {
-	return s.Progress.Subject != "" && s.User.ID != s.Progress.Subject
+	return s.Progress.Subject != "" && s.Subjects.Of(s.Client, s.User.ID) != s.Progress.Subject
 }
 
 // provenHere: the user signed in as this user in this very interaction.

@@ -68,6 +68,12 @@ type Client struct {
 	// ES256 or EdDSA.
 	IDTokenAlg string `json:"id_token_signed_response_alg,omitempty"`
 
+	// SubjectType is what the client knows users by: public (also when empty), or
+	// pairwise. Sector is a host, and whose name for a user the client shares, if it is
+	// pairwise: it is fixed when the client is made (OpenID Connect Core §8.1).
+	SubjectType string `json:"subject_type,omitempty"`
+	Sector      string `json:"sector_identifier,omitempty"`
+
 	// MinLevel is the floor under policy: no token for less.
 	MinLevel Level `json:"min_level"`
 	// EssentialACR makes every acr_values of the client essential: met or refused.
@@ -144,7 +150,7 @@ func (c *Client) Refreshes() bool { return slices.Contains(c.GrantTypes, GrantRe
 func (c *Client) Validate() error {
 	for _, validate := range []func() error{
 		c.validateID, c.validateName, c.validateSecrets, c.validateKeys, c.validateRedirectURIs, c.validateGrants,
-		c.validateScopes, c.validateResources, c.validateAuthentication, c.validateLifetimes, c.validatePreset,
+		c.validateScopes, c.validateResources, c.validateAuthentication, c.validateSubject, c.validateLifetimes, c.validatePreset,
 	} {
 		if err := validate(); err != nil {
 			return err

@@ -68,7 +68,7 @@ func NewMetadata(issuer string) Metadata {
 		ResponseModesSupported: []string{ResponseModeQuery, ResponseModeFormPost},
 		GrantTypesSupported:    []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials, GrantDeviceCode},
 		ACRValuesSupported:     []string{ACR1FA, ACR2FA},
-		SubjectTypesSupported:  []string{"public"},
+		SubjectTypesSupported:  []string{SubjectPublic, SubjectPairwise},
 		ClaimsSupported: slices.Concat([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
 			scopeClaims[ScopeProfile], scopeClaims[ScopeEmail], scopeClaims[ScopeAddress], scopeClaims[ScopePhone], scopeClaims[ScopeGroups]),
 		UILocalesSupported:    []string{"en", "ko"},

@@ -170,7 +170,8 @@ type Progress struct {
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// OwnProofs: only proofs of this interaction count.
 	OwnProofs bool `json:"own_proofs,omitempty"`
-	// Subject is the user that the request insists on (id_token_hint, sub claim).
+	// Subject is the sub claim, as the client knows it, of the user that the request
+	// insists on (id_token_hint, sub claim).
 	Subject string `json:"subject,omitempty"`
 	// ConsentBy is the user who allowed the request.
 	ConsentBy string `json:"consent_by,omitempty"`

@@ -458,6 +458,15 @@ type Keys interface {
 	RotateSigningKey(ctx context.Context, r Rotation) error
 }
 
+// Secrets are the server's own, one for each purpose, sealed.
+type Secrets interface {
+	// Secret returns the secret of a purpose; ErrNotFound if there is none yet.
+	Secret(ctx context.Context, purpose string) ([]byte, error)
+	// AddSecret fails with ErrExists if there is one: of several processes one makes
+	// it, and what it keyed stays what it is.
+	AddSecret(ctx context.Context, purpose string, sealed []byte) error
+}
+
 // Sealed are the values that only a master key opens.
 type Sealed interface {
 	// SealedValues returns what is kept for good, by table, column and row, from
@@ -549,6 +558,7 @@ type Store interface {
 	Replay
 	Throttle
 	Keys
+	Secrets
 	Sealed
 	Audit
 	Outbox

@@ -32,11 +32,24 @@ func (s *Service) ParseHint(idToken string) (*Hint, error) {
 	return &h, nil
 }
 
-// HintSubject returns the subject of an id_token_hint.
-func (s *Service) HintSubject(idToken string) (string, error) {
+// HintSubject returns the subject that an id_token_hint names to the client. It is an
+// error if that could tell clients more of each other's users than they know.
+func (s *Service) HintSubject(idToken string, c *oidc.Client) (string, error) {
 	h, err := s.ParseHint(idToken)
 	if err != nil {
 		return "", err
 	}
+	if !c.TakesHint(h.Audience, h.Subject) {
+		return "", oidc.Errorf(oidc.InvalidRequest, "id_token_hint is another client's")
+	}
 	return h.Subject, nil
+}
+
+// Names reports whether the hint is of the user, as the client knows it that the hint was
+// made for; nil: a client that is there no more.
+func (s *Service) Names(h *Hint, c *oidc.Client, userID string) bool {
+	if c == nil {
+		return h.Subject == userID
+	}
+	return h.Subject == s.Subjects.Of(c, userID)
 }

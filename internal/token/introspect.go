@@ -98,7 +98,7 @@ func (s *Service) userWorth(ctx context.Context, asks *oidc.Client, id string, h
 	if len(scope) == 0 {
 		return nil, nil
 	}
-	return s.userClaims(t, grant, scope, proven), nil
+	return s.userClaims(t, grant, s.subjectAt(t.Resource, asks, owner, user.ID), scope, proven), nil
 }
 
 func (s *Service) clientWorth(ctx context.Context, asks *oidc.Client, id string, hash []byte) (*oidc.AccessToken, error) {
@@ -113,10 +113,20 @@ func (s *Service) clientWorth(ctx context.Context, asks *oidc.Client, id string,
 	return s.clientClaims(t, scope), nil
 }
 
+// subjectAt is what the user is called at an API: what the client that is the API knows,
+// so that every application's token says the same there, or what the JWT says, which the
+// application has read (RFC 9068 §6).
+func (s *Service) subjectAt(api *oidc.Resource, asks, owner *oidc.Client, userID string) string {
+	if api.JWT() {
+		return s.Subjects.Of(owner, userID)
+	}
+	return s.Subjects.Of(asks, userID)
+}
+
 // userClaims are what a user's token says at an API.
-func (s *Service) userClaims(t *store.AccessToken, g *store.Grant, scope []string, proven *oidc.Authentication) *oidc.AccessToken {
+func (s *Service) userClaims(t *store.AccessToken, g *store.Grant, subject string, scope []string, proven *oidc.Authentication) *oidc.AccessToken {
 	return &oidc.AccessToken{
-		Issuer: s.Issuer, Subject: g.UserID, Audience: t.Resource.URI, ClientID: g.ClientID,
+		Issuer: s.Issuer, Subject: subject, Audience: t.Resource.URI, ClientID: g.ClientID,
 		Expiry: t.ExpiresAt.Unix(), IssuedAt: t.CreatedAt.Unix(), Scope: strings.Join(scope, " "), Confirmation: confirmation(t.JKT),
 		Authentication: proven,
 	}

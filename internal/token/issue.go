@@ -166,7 +166,7 @@ func (s *Service) newAccess(r *call, i issuance, proven *oidc.Authentication) (t
 	var claims *oidc.AccessToken
 	if i.api != nil {
 		t.Scope = within(i.scope, r.client.ScopesAt(i.api))
-		claims = s.userClaims(t, i.grant, t.Scope, proven)
+		claims = s.userClaims(t, i.grant, s.Subjects.Of(r.client, i.user.ID), t.Scope, proven)
 	}
 	if len(t.Scope) == 0 {
 		return nil, "", oidc.Errorf(oidc.InvalidScope, "nothing of scope is the client's at this API")
@@ -228,7 +228,7 @@ func newRefresh(r *call, i issuance) (*store.RefreshToken, string) {
 func (s *Service) idToken(r *call, i issuance, proven *oidc.Authentication, access string) (string, error) {
 	alg := algOr(r.client.IDTokenAlg)
 	claims := oidc.IDToken{
-		Issuer: s.Issuer, Subject: i.user.ID, Audience: r.client.ID,
+		Issuer: s.Issuer, Subject: s.Subjects.Of(r.client, i.user.ID), Audience: r.client.ID,
 		Expiry: r.now.Add(idTokenTTL).Unix(), IssuedAt: r.now.Unix(), AuthTime: proven.AuthTime,
 		Nonce: i.nonce, ACR: proven.ACR, AMR: proven.AMR,
 		SessionID: i.grant.SID, ATHash: oidc.ATHash(alg, access),

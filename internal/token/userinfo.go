@@ -46,7 +46,7 @@ func (s *Service) Userinfo(ctx context.Context, token oidc.Presented, method str
 		return nil, oidc.Errorf(oidc.InsufficientScope, "the access token has no scope openid")
 	}
 	claims := oidc.UserClaims(access.Scope, c.MayAsk(grant.UserInfo), profile(user))
-	claims["sub"] = user.ID
+	claims["sub"] = s.Subjects.Of(c, user.ID)
 	return claims, nil
 }
 

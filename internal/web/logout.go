@@ -30,7 +30,7 @@ func (s *server) endSession(w http.ResponseWriter, r *http.Request) error {
 	if session == nil {
 		return s.signedOut(w, r, req, c)
 	}
-	if hint == nil || hint.Subject != session.UserID || !flow.NamesSession(session, hint.Audience, hint.SessionID) {
+	if hint == nil || !s.Tokens.Names(hint, c, session.UserID) || !flow.NamesSession(session, hint.Audience, hint.SessionID) {
 		return s.page(w, r, http.StatusOK, req.UILocales, s.confirmPage(r, session))
 	}
 	if err := s.signOut(w, r, session); err != nil {

@@ -159,6 +159,7 @@ func TestRestoreKnowsEveryTable(t *testing.T) {
 		"resources":      "durable",
 		"throttle":       "counts never fall by more than what came after the backup",
 		"signing_keys":   "durable",
+		"server_secrets": "durable: what is computed with them must stay the same",
 		"audit":          "what happened",
 		"policy_rules":   "durable",
 		"logouts":        "told twice does no harm; untold does",

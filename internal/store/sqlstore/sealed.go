@@ -20,6 +20,7 @@ type sealedColumn struct {
 // sealedColumns are all that is sealed and kept, in the order of their names.
 var sealedColumns = []sealedColumn{
 	{"authenticators", "secret", "user_id", "kind = 'totp'"},
+	{"server_secrets", "sealed", "''", "1 = 1"},
 	{"signing_keys", "sealed", "''", "1 = 1"},
 }
 

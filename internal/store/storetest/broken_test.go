@@ -95,6 +95,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"BypassEnrolsWhereItWasUsed":     func(s *sqlstore.Store) store.Store { return &enrolsAnybody{s} },
 		"SigningKeyOnlyFirst":            func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
 		"SigningKeyOneNext":              func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
+		"SecretMadeOnce":                 func(s *sqlstore.Store) store.Store { return &looksForKeys{Store: s, have: map[string]bool{}} },
 		"SealedReplacedIfUnchanged":      func(s *sqlstore.Store) store.Store { return &reseals{s} },
 		"EventsOnlyWithTheirVerb":        func(s *sqlstore.Store) store.Store { return &recordsBefore{s} },
 		"SessionEndRecordedOnce":         func(s *sqlstore.Store) store.Store { return &endsLoudly{s} },
@@ -344,6 +345,10 @@ func (s *looksForKeys) AddFirstSigningKey(_ context.Context, k store.SigningKey,
 
 func (s *looksForKeys) RotateSigningKey(_ context.Context, r store.Rotation) error {
 	return s.add("the one after "+r.Replaces, store.ErrStale)
+}
+
+func (s *looksForKeys) AddSecret(_ context.Context, purpose string, _ []byte) error {
+	return s.add("the secret of "+purpose, store.ErrExists)
 }
 
 func (s *looksForKeys) add(which string, otherwise error) error {

@@ -312,6 +312,7 @@ var Checks = []Check{
 	{"SigningKeyReplacedInAnEmergency", signingKeyReplacedInAnEmergency},
 	{"SigningKeySweptAfterItsTime", signingKeySweptAfterItsTime},
 	{"SealedValuesInPages", sealedValuesInPages},
+	{"SecretMadeOnce", secretMadeOnce},
 	{"SealedReplacedIfUnchanged", sealedReplacedIfUnchanged},
 	{"PassingSealedEnds", passingSealedEnds},
 	{"EventsKept", eventsKept},
