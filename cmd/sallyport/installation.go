@@ -83,6 +83,15 @@ func operator() string {
 	return name
 }
 
+// sealer has the master keys of the installation.
+func (c configFlag) sealer() (*keys.Sealer, error) {
+	s, _, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	return openKeyFile(s.KeyFile)
+}
+
 // openKeyFile reads the master keys.
 func openKeyFile(path string) (*keys.Sealer, error) {
 	masters, err := keys.ReadKeyFile(path)

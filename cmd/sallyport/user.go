@@ -27,6 +27,7 @@ type userCommands struct {
 	Devices userDevicesCmd `cmd:"" help:"List the browsers that one trusts, or end the trust."`
 	List    userListCmd    `cmd:"" help:"List everybody."`
 	Show    userShowCmd    `cmd:"" help:"Show one."`
+	Find    userFindCmd    `cmd:"" help:"Say whom an application means by a sub."`
 	Groups  userGroupsCmd  `cmd:"" help:"Put one into groups, which rules of the policy know."`
 	Grace   userGraceCmd   `cmd:"" help:"Move the end of the time in which one may put a second factor off."`
 	Unlock  userUnlockCmd  `cmd:"" help:"Forget the wrong passwords and codes of one, so that the right ones count again at once."`
@@ -99,6 +100,7 @@ func mustBeFree(ctx context.Context, db *sqlstore.Store, login string) error {
 // userView is what an operator sees of a user.
 type userView struct {
 	ID             string          `json:"sub"`
+	SubjectAt      string          `json:"sub_at_client,omitempty"` // with --client
 	Login          string          `json:"login"`
 	Name           string          `json:"name,omitempty"`
 	Email          string          `json:"email,omitempty"`
@@ -237,10 +239,38 @@ func (l loginArg) find(ctx context.Context, a *admin.Admin) (*store.User, error)
 	return u, nil
 }
 
+type userFindCmd struct {
+	configFlag
+	outputFlag
+	Sub    string `arg:"" help:"The sub claim, as the application has it."`
+	Client string `required:"" placeholder:"CLIENT" help:"The client_id of the application."`
+}
+
+// Run shows whose it is.
+func (c *userFindCmd) Run() error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, a *admin.Admin) (err error) {
+		if a.Sealer, err = c.sealer(); err != nil {
+			return err
+		}
+		u, err := a.UserBySubject(ctx, c.Client, c.Sub)
+		if err != nil {
+			return fmt.Errorf("sub %q at client %q: %w", c.Sub, c.Client, err)
+		}
+		list, err := db.Authenticators(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		v := shownUser(u, list)
+		v.SubjectAt = c.Sub
+		return c.print(os.Stdout, v, v.print)
+	})
+}
+
 type userShowCmd struct {
 	configFlag
 	outputFlag
 	loginArg
+	Client string `placeholder:"CLIENT" help:"Show by which sub this client knows one, too."`
 }
 
 // Run shows the user.
@@ -255,6 +285,14 @@ func (c *userShowCmd) Run() error {
 			return err
 		}
 		v := shownUser(u, list)
+		if c.Client != "" {
+			if a.Sealer, err = c.sealer(); err != nil {
+				return err
+			}
+			if v.SubjectAt, err = a.SubjectAt(ctx, c.Client, u.ID); err != nil {
+				return err
+			}
+		}
 		switch l, err := db.OpenInvitation(ctx, u.ID, a.Now()); {
 		case err == nil:
 			v.Invitation = &inviteView{MadeBy: l.MadeBy, CreatedAt: &l.CreatedAt, ExpiresAt: l.ExpiresAt}
@@ -276,7 +314,7 @@ func (c *userShowCmd) Run() error {
 func (v userView) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range []struct{ name, value string }{
-		{"login", v.Login}, {"sub", v.ID}, {"name", v.Name}, {"email", v.Email}, {"locale", v.Locale}, {"claims", string(v.Claims)}, {"groups", strings.Join(v.Groups, ", ")}, {"state", v.state()},
+		{"login", v.Login}, {"sub", v.ID}, {"sub_at_client", v.SubjectAt}, {"name", v.Name}, {"email", v.Email}, {"locale", v.Locale}, {"claims", string(v.Claims)}, {"groups", strings.Join(v.Groups, ", ")}, {"state", v.state()},
 		{"password", yesNo(v.HasPassword)}, {"may_enroll", yesNo(v.MayEnroll)}, {"created", v.CreatedAt.Format(time.RFC3339) + ", " + v.madeBy()},
 	} {
 		if line.value != "" {

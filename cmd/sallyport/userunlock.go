@@ -60,11 +60,7 @@ func guesses(ctx context.Context, checker *authn.Checker, u *store.User, list []
 
 // checker needs the master key: the table of counters does not tell whose one is.
 func (c configFlag) checker(db *sqlstore.Store) (*authn.Checker, error) {
-	s, _, err := c.load()
-	if err != nil {
-		return nil, err
-	}
-	sealer, err := openKeyFile(s.KeyFile)
+	sealer, err := c.sealer()
 	if err != nil {
 		return nil, err
 	}

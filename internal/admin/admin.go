@@ -24,6 +24,7 @@ type Admin struct {
 		store.BypassCodes
 		store.Rules
 		store.Restores
+		store.Secrets
 	}
 	Hasher *authn.Hasher
 	Sealer *keys.Sealer
