@@ -71,7 +71,11 @@ func newAuthority(dir string) (*authority, error) {
 			return nil, err
 		}
 	}
-	return a, nil
+	// Apache's workers, who are another user, read this one.
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return nil, err
+	}
+	return a, os.Chmod(a.bundle, 0o644)
 }
 
 // trust tells this process and those that it starts: Go and Python's ssl, Python's
