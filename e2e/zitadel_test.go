@@ -1,14 +1,18 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	httphelper "github.com/zitadel/oidc/v3/pkg/http"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -109,4 +113,57 @@ func TestZitadelRP(t *testing.T) {
 	b.mustBeAt(origin + "/bye")
 	b.open(origin + "/login")
 	b.mustStep("login")
+}
+
+// TestZitadelRPSigns: with a key in the place of a secret. The library puts the audience of
+// what it signs into a list, which we refuse (docs/adr/0022-client-assertions.md); it takes
+// what the program signs.
+func TestZitadelRPSigns(t *testing.T) {
+	t.Parallel()
+	needBrowser(t)
+	in := install(t)
+	b := newBrowser(t, "en")
+	key := in.setUp(b, "sora")
+	dir := t.TempDir()
+	in.sallyport("client", "add", "signing", "--jwks", writeKeys(t, dir), "--redirect-uri", in.callback, "--config", in.config())
+	private, err := os.ReadFile(filepath.Join(dir, "private.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ctx := t.Context()
+	party, err := rp.NewRelyingPartyOIDC(ctx, in.issuer, "signing", "", in.callback, []string{oidc.ScopeOpenID, oidc.ScopeOfflineAccess},
+		rp.WithJWTProfile(rp.SignerFromKeyAndKeyID(private, "")), rp.WithAuthStyle(oauth2.AuthStyleInParams))
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertion := func() string {
+		t.Helper()
+		text, err := jwt.Signed(party.Signer()).Claims(jwt.Claims{
+			Issuer: "signing", Subject: "signing", Audience: jwt.Audience{in.issuer}, ID: rand.Text(), Expiry: jwt.NewNumericDate(time.Now().Add(time.Minute)),
+		}).Serialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	verifier := oauth2.GenerateVerifier()
+	b.open(rp.AuthURL("of the program", party, rp.WithCodeChallenge(oauth2.S256ChallengeFromVerifier(verifier))))
+	b.password("sora", "quiet lantern otter")
+	b.code(totp(t, key, 1))
+	b.mustBeAt(in.callback)
+	tokens, err := rp.CodeExchange[*oidc.IDTokenClaims](ctx, mustURL(t, b.url()).Query().Get("code"), party, rp.WithCodeVerifier(verifier), rp.WithClientAssertionJWT(assertion()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tokens.IDTokenClaims.AuthenticationContextClassReference; got != "urn:sallyport:acr:2fa" {
+		t.Errorf("acr: got %q", got)
+	}
+	if _, err := rp.RefreshTokens[*oidc.IDTokenClaims](ctx, party, tokens.RefreshToken, "", ""); err == nil || !strings.Contains(err.Error(), "invalid_client") {
+		t.Errorf("what the library signs is answered with %v", err)
+	}
+	fresh, err := rp.RefreshTokens[*oidc.IDTokenClaims](ctx, party, tokens.RefreshToken, assertion(), oidc.ClientAssertionTypeJWTAssertion)
+	if err != nil || fresh.AccessToken == tokens.AccessToken {
+		t.Errorf("refreshed: the same token, or %v", err)
+	}
 }
