@@ -446,7 +446,9 @@ func (c *clientKeysCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error { return a.SetKeys(ctx, c.ID, jwks, c.URI) })
+	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+		return a.SetKeys(ctx, c.ID, jwks, c.URI)
+	})
 }
 
 type clientRemoveCmd struct {
