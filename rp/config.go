@@ -196,7 +196,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.PrivateKey != nil && c.KeyAlg == "" {
-		c.KeyAlg, _ = keyAlg(c.PrivateKey, "") // check has the error
+		c.KeyAlg, _ = issuer.KeyAlgorithm(c.PrivateKey, "") // check has the error
 	}
 	if c.Scopes == nil {
 		c.Scopes = []string{"openid", "profile"}
@@ -297,7 +297,7 @@ func (c Config) checkPrivateKey() error {
 	if c.ClientSecret != "" {
 		return errors.New("Config.ClientSecret is set, but the client has a PrivateKey")
 	}
-	if _, err := keyAlg(c.PrivateKey, c.KeyAlg); err != nil {
+	if _, err := issuer.KeyAlgorithm(c.PrivateKey, c.KeyAlg); err != nil {
 		return fmt.Errorf("Config.PrivateKey: %w", err)
 	}
 	return nil

@@ -36,10 +36,11 @@
 // Beyond the sign-in, TokenSource keeps its tokens fresh, in several processes too,
 // and HTTPClient calls APIs with them. Poll signs in where there is no browser, and
 // ClientCredentials is for what the client does by itself. Exchange gets a token for
-// another one, Revoke ends them, and Introspect asks what one is worth. Register makes a client at a server that lets
-// clients register themselves. Config.PrivateKey or
-// Config.Certificate takes the place of a secret, Config.DPoPKey makes stolen tokens
-// useless, and Config.PushRequests keeps requests out of the browser.
+// another one, Revoke ends them, and Introspect asks what one is worth.
+//
+// Config.PrivateKey or Config.Certificate takes the place of a secret, Config.DPoPKey
+// makes stolen tokens useless, and Config.PushRequests keeps requests out of the
+// browser. Register makes a client at a server that lets clients register themselves.
 //
 // It imports the standard library, go-jose, and golang.org/x/oauth2 for its
 // types; a test lists them.

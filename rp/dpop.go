@@ -36,7 +36,7 @@ type prover struct {
 }
 
 func newProver(key crypto.Signer, now func() time.Time) (*prover, error) {
-	alg, err := keyAlg(key, "")
+	alg, err := issuer.KeyAlgorithm(key, "")
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (p *prover) prove(r *http.Request, accessToken string) error {
 	if nonce := p.nonce(r.URL); nonce != "" {
 		claims["nonce"] = nonce
 	}
-	proof, err := sign(p.key, p.alg, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"), claims)
+	proof, err := issuer.Sign(p.key, p.alg, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"), claims)
 	if err != nil {
 		return fmt.Errorf("DPoP proof: %w", err)
 	}

@@ -83,12 +83,10 @@ func (c *Client) formRequest(ctx context.Context, endpoint string, form url.Valu
 	case AuthPost:
 		form.Set("client_secret", c.config.ClientSecret)
 	case AuthPrivateKeyJWT:
-		assertion, err := c.assertion()
-		if err != nil {
+		by := issuer.Asserter{Issuer: c.config.Issuer, ClientID: c.config.ClientID, Key: c.config.PrivateKey, KeyID: c.config.KeyID, Alg: c.config.KeyAlg}
+		if err := by.Assert(form, c.config.Now()); err != nil {
 			return nil, err
 		}
-		form.Set("client_assertion_type", assertionType)
-		form.Set("client_assertion", assertion)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {

@@ -1,6 +1,7 @@
 package rs
 
 import (
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const (
 
 // Config describes an API and the server whose tokens it takes. Issuer and
 // Resource must be set; what else is needed depends on the tokens: for JWTs
-// (RFC 9068) nothing, for others ClientID and ClientSecret.
+// (RFC 9068) nothing, for others ClientID and ClientSecret or PrivateKey.
 type Config struct {
 	// Issuer is the server's issuer identifier, an https URL without query. It must
 	// equal the server's own, byte for byte.
@@ -39,6 +40,12 @@ type Config struct {
 	// endpoint (client_secret_basic). Without them only JWTs are accepted.
 	ClientID     string
 	ClientSecret string
+	// PrivateKey takes the place of ClientSecret (private_key_jwt). It is of P-256,
+	// Ed25519 or RSA with 2048 bits and more, and may be in hardware. KeyID is its kid as
+	// it is registered, and KeyAlg its algorithm; empty means ES256, EdDSA or PS256, as
+	// the key is.
+	PrivateKey    crypto.Signer
+	KeyID, KeyAlg string
 	// IntrospectAll asks the server about JWTs too, instead of verifying them here:
 	// a token that was revoked stops within CacheTTL, at the price of a request.
 	// Otherwise what looks like a JWT is never asked about, also not if it fails.
@@ -127,6 +134,9 @@ func (c Config) withDefaults() Config {
 	if c.CacheTTL == 0 {
 		c.CacheTTL = longestCache
 	}
+	if c.PrivateKey != nil && c.KeyAlg == "" {
+		c.KeyAlg, _ = issuer.KeyAlgorithm(c.PrivateKey, "") // check has the error
+	}
 	if c.Algorithms == nil {
 		for _, alg := range issuer.SigningAlgorithms {
 			c.Algorithms = append(c.Algorithms, string(alg))
@@ -180,12 +190,20 @@ func (c Config) check() error {
 
 func (c Config) checkIntrospection() error {
 	switch {
-	case (c.ClientID == "") != (c.ClientSecret == ""):
-		return errors.New("Config.ClientID and Config.ClientSecret belong together")
+	case c.PrivateKey != nil && c.ClientSecret != "":
+		return errors.New("Config.ClientSecret is set, but the API has a PrivateKey")
+	case (c.ClientID == "") != (c.ClientSecret == "" && c.PrivateKey == nil):
+		return errors.New("Config.ClientID and Config.ClientSecret, or PrivateKey, belong together")
 	case c.IntrospectAll && c.ClientID == "":
 		return errors.New("Config.IntrospectAll needs Config.ClientID and Config.ClientSecret")
 	case c.CacheTTL > longestCache:
 		return fmt.Errorf("Config.CacheTTL: %v is longer than %v", c.CacheTTL, longestCache)
+	}
+	if c.PrivateKey == nil {
+		return nil
+	}
+	if _, err := issuer.KeyAlgorithm(c.PrivateKey, c.KeyAlg); err != nil {
+		return fmt.Errorf("Config.PrivateKey: %w", err)
 	}
 	return nil
 }

@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// TestDependencies lists the modules that a program links with rs, and the package
+// TestDependencies lists the packages of other modules that a program links with rs, and the package
 // that rs shares with rp, besides the standard library. It imports nothing but the
 // standard library itself, in the packages used here.
 func TestDependencies(t *testing.T) {
 	t.Parallel()
-	want := []string{"github.com/go-jose/go-jose/v4"}
+	want := []string{"github.com/go-jose/go-jose/v4", "github.com/go-jose/go-jose/v4/cryptosigner"}
 	const shared = "github.com/sallyport-id/sallyport/internal/issuer"
 	var files []string
 	for _, dir := range []string{".", "../internal/issuer"} {

@@ -41,12 +41,20 @@ func (s *Server) ask(ctx context.Context, token string) (verdict, error) {
 		return verdict{}, errors.New("the server has no introspection endpoint")
 	}
 	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	if s.config.PrivateKey != nil {
+		by := issuer.Asserter{Issuer: s.config.Issuer, ClientID: s.config.ClientID, Key: s.config.PrivateKey, KeyID: s.config.KeyID, Alg: s.config.KeyAlg}
+		if err := by.Assert(form, s.config.Now()); err != nil {
+			return verdict{}, err
+		}
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.introspectionEndpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return verdict{}, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(url.QueryEscape(s.config.ClientID), url.QueryEscape(s.config.ClientSecret)) // RFC 6749 §2.3.1
+	if s.config.PrivateKey == nil {
+		req.SetBasicAuth(url.QueryEscape(s.config.ClientID), url.QueryEscape(s.config.ClientSecret)) // RFC 6749 §2.3.1
+	}
 	a, err := s.server.Do(req, longestAnswer)
 	if err != nil {
 		return verdict{}, err

@@ -1,6 +1,10 @@
 package rs_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -207,4 +211,48 @@ func TestTokensAreNotShared(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer "+token)
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
+}
+
+// TestIntrospectByKey: the API signs who it is, anew each time, and sends no secret.
+func TestIntrospectByKey(t *testing.T) {
+	t.Parallel()
+	server := rstest.NewIssuer(t)
+	secret := server.Config(orders)
+	for _, alg := range []string{"ES256", "EdDSA", "PS256", "RS256"} {
+		server.UsePrivateKeyJWT(alg)
+		config := server.Config(orders)
+		for what, c := range map[string]struct {
+			change func(*rs.Config)
+			ok     bool
+		}{
+			"its key":           {func(*rs.Config) {}, true},
+			"another key":       {func(c *rs.Config) { c.PrivateKey = p256() }, false},
+			"another kid":       {func(c *rs.Config) { c.KeyID = "1" }, false},
+			"a secret in place": {func(c *rs.Config) { *c = secret }, false},
+		} {
+			if what == "another key" && alg != "ES256" {
+				continue
+			}
+			config := config
+			c.change(&config)
+			config.Logger, config.CacheTTL = slog.New(slog.DiscardHandler), -1
+			s, err := rs.New(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := api{server, s, t}
+			for range 2 {
+				if w := a.bearer(a.Opaque(a.Claims(orders, ""))); c.ok {
+					a.wantAccepted(alg+": "+what, w)
+				} else {
+					a.wantUnavailable(alg+": "+what, w)
+				}
+			}
+		}
+	}
+}
+
+func p256() *ecdsa.PrivateKey {
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // never fails
+	return key
 }

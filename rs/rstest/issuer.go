@@ -42,6 +42,8 @@ type Issuer struct {
 	offset time.Duration
 	down   bool
 	hits   map[string]int
+	client *Key            // the API's, if it has one in place of its secret
+	used   map[string]bool // jti of its assertions
 }
 
 // NewIssuer starts a server on a loopback address; it stops with the test. It signs
@@ -50,7 +52,7 @@ func NewIssuer(t testing.TB) *Issuer {
 	t.Helper()
 	i := &Issuer{
 		clientID: "orders-api", clientSecret: rand.Text() + "%+:", // must survive form-encoding
-		key: NewKey("ES256"), opaque: map[string]map[string]any{}, hits: map[string]int{},
+		key: NewKey("ES256"), opaque: map[string]map[string]any{}, hits: map[string]int{}, used: map[string]bool{},
 	}
 	server := httptest.NewServer(i.handler())
 	t.Cleanup(server.Close)
@@ -61,7 +63,13 @@ func NewIssuer(t testing.TB) *Issuer {
 // Config is the configuration of an API of this server, which may introspect, with
 // the server's clock.
 func (i *Issuer) Config(resource string) rs.Config {
-	return rs.Config{Issuer: i.URL, Resource: resource, ClientID: i.clientID, ClientSecret: i.clientSecret, Now: i.Now}
+	config := rs.Config{Issuer: i.URL, Resource: resource, ClientID: i.clientID, ClientSecret: i.clientSecret, Now: i.Now}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.client != nil {
+		config.ClientSecret, config.PrivateKey, config.KeyID, config.KeyAlg = "", i.client.private, i.client.ID, i.client.Alg
+	}
+	return config
 }
 
 // Claims are those of a good token for an API, of a user who signed in now with two
@@ -184,10 +192,7 @@ func (i *Issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (i *Issuer) serveIntrospect(w http.ResponseWriter, r *http.Request) {
-	id, secret, _ := r.BasicAuth()
-	id, errID := url.QueryUnescape(id)
-	secret, errSecret := url.QueryUnescape(secret)
-	if errID != nil || errSecret != nil || id != i.clientID || secret != i.clientSecret {
+	if !i.authenticated(r) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -203,4 +208,58 @@ func (i *Issuer) serveIntrospect(w http.ResponseWriter, r *http.Request) {
 		claims["active"] = true
 	}
 	answerJSON(w, claims)
+}
+
+// UsePrivateKeyJWT gives the API a key for ES256, RS256, PS256 or EdDSA in place of its
+// secret at the introspection endpoint. The following Configs have it.
+func (i *Issuer) UsePrivateKeyJWT(alg string) {
+	key := NewKey(alg)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.client = &key
+}
+
+// asserted reports whether the API signed who it is, for this server, and has not said
+// so before (RFC 7523 §3).
+func (i *Issuer) asserted(r *http.Request, key Key) bool {
+	jws, err := jose.ParseSignedCompact(r.PostFormValue("client_assertion"), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(key.Alg)})
+	if err != nil || jws.Signatures[0].Header.KeyID != key.ID {
+		return false
+	}
+	payload, err := jws.Verify(key.Public())
+	if err != nil {
+		return false
+	}
+	var claims struct {
+		Issuer   string `json:"iss"`
+		Subject  string `json:"sub"`
+		Audience string `json:"aud"`
+		ID       string `json:"jti"`
+		Expiry   int64  `json:"exp"`
+	}
+	if json.Unmarshal(payload, &claims) != nil || claims.ID == "" {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	used := i.used[claims.ID]
+	i.used[claims.ID] = true
+	now := time.Now().Add(i.offset).Unix()
+	return !used && r.PostFormValue("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" &&
+		r.Header.Get("Authorization") == "" && claims.Issuer == i.clientID && claims.Subject == i.clientID && claims.Audience == i.URL &&
+		claims.Expiry > now && claims.Expiry <= now+3600
+}
+
+// authenticated accepts an assertion if the API has a key, else its secret.
+func (i *Issuer) authenticated(r *http.Request) bool {
+	i.mu.Lock()
+	key := i.client
+	i.mu.Unlock()
+	if key != nil {
+		return i.asserted(r, *key)
+	}
+	id, secret, _ := r.BasicAuth()
+	id, errID := url.QueryUnescape(id)
+	secret, errSecret := url.QueryUnescape(secret)
+	return errID == nil && errSecret == nil && id == i.clientID && secret == i.clientSecret
 }
