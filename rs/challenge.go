@@ -16,6 +16,7 @@ const (
 	insufficient     = "insufficient_scope"               // RFC 6750 §3.1
 	insufficientUser = "insufficient_user_authentication" // RFC 9470 §3
 	invalidProof     = "invalid_dpop_proof"               // RFC 9449 §7.1
+	useNonce         = "use_dpop_nonce"                   // RFC 9449 §9
 )
 
 const retryAfter = 5 // seconds
@@ -59,6 +60,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, used string, nee
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if why.code == useNonce {
+		s.giveNonce(h)
+	}
 	if why.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	} else {

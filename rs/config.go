@@ -73,6 +73,11 @@ type Config struct {
 	// means the origin of Resource. It is set where a proxy takes a part of the path
 	// away, or Resource is no URL. Headers like X-Forwarded-Host are never read.
 	ExternalURL string
+	// NonceKey makes each DPoP proof carry a nonce of the API's (RFC 9449 §9), so that
+	// none is made for later: at least 32 random bytes, the same on all nodes. A nonce is
+	// good for two to four minutes; clients learn the next with each answer. nil asks for
+	// none.
+	NonceKey []byte
 	// Replays remembers the DPoP proofs that were used. nil means in memory, which
 	// is right for one node: on several, one proof is good once at each.
 	Replays Replays
@@ -108,7 +113,7 @@ type Config struct {
 	InsecureAllowHTTP bool
 }
 
-// LogValue hides the client's secret.
+// LogValue hides secrets.
 func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("issuer", c.Issuer), slog.String("resource", c.Resource),
 		slog.String("client_id", c.ClientID), slog.String("client_secret", "[redacted]"))
@@ -152,6 +157,7 @@ func (c Config) withDefaults() Config {
 		c.Replays = &memory{now: c.Now, most: mostProofs}
 	}
 	c.Algorithms, c.Scopes, c.Satisfies = slices.Clone(c.Algorithms), slices.Clone(c.Scopes), maps.Clone(c.Satisfies)
+	c.NonceKey = slices.Clone(c.NonceKey)
 	return c
 }
 
@@ -211,6 +217,9 @@ func (c Config) checkIntrospection() error {
 func (c Config) checkDPoP() error {
 	if c.DPoP < DPoPOff || c.DPoP > DPoPRequired {
 		return fmt.Errorf("Config.DPoP: %d is not known", c.DPoP)
+	}
+	if c.NonceKey != nil && len(c.NonceKey) < shortestNonceKey {
+		return fmt.Errorf("Config.NonceKey: %d bytes are too few, it takes %d from crypto/rand", len(c.NonceKey), shortestNonceKey)
 	}
 	if c.DPoP == DPoPOff && c.ExternalURL == "" {
 		return nil

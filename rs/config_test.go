@@ -28,6 +28,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"a resource's quote":    {func(c *rs.Config) { c.Resource += `"` }, "Config.Resource"},
 		"a name as resource":    {func(c *rs.Config) { c.Resource = "urn:example:orders" }, ""},
 		"a secret alone":        {func(c *rs.Config) { c.ClientSecret = "s" }, "belong together"},
+		"a short nonce key":     {func(c *rs.Config) { c.NonceKey = make([]byte, 31) }, "Config.NonceKey: 31"},
 		"a key alone":           {func(c *rs.Config) { c.PrivateKey = p256() }, "belong together"},
 		"a key and a secret":    {func(c *rs.Config) { c.ClientID, c.ClientSecret, c.PrivateKey = "o", "s", p256() }, "has a PrivateKey"},
 		"a key of another kind": {func(c *rs.Config) { c.ClientID, c.PrivateKey, c.KeyAlg = "o", p256(), "RS256" }, "Config.PrivateKey: "},

@@ -14,7 +14,7 @@
 //	a JWT: signature, typ, iss, aud, exp, … (RFC 9068 §4)
 //	anything else: the server is asked (RFC 7662 §2) ─── else 401 invalid_token; the server is away: 503
 //	   ▼
-//	bound to a key: a proof of this very request ─────── else 401 invalid_token, invalid_dpop_proof
+//	bound to a key: a proof of this very request ─────── else 401 invalid_token, invalid_dpop_proof, use_dpop_nonce
 //	bound to a certificate: on this very connection ──── else 401 invalid_token
 //	   ▼
 //	Scope ────────────────────────────────────────────── else 403 insufficient_scope
@@ -31,7 +31,8 @@
 // never decides: servers use its words as they like.
 //
 // A browser asks before it sends a token to another origin (CORS), without one:
-// what answers OPTIONS goes around Protect, and has to expose WWW-Authenticate.
+// what answers OPTIONS goes around Protect, and has to expose WWW-Authenticate, and
+// DPoP-Nonce with a Config.NonceKey.
 //
 // It imports the standard library and go-jose; a test lists what a program links.
 package rs

@@ -58,6 +58,8 @@ func (s *Server) checkProof(r *http.Request, token, thumbprint string) *refusal 
 		return badProof(proofRefusal + "is for another access token")
 	case subtle.ConstantTimeCompare([]byte(p.thumbprint), []byte(thumbprint)) != 1:
 		return invalid("the access token is bound to another key")
+	case s.config.NonceKey != nil && !s.isNonce(p.nonce, now):
+		return &refusal{status: http.StatusUnauthorized, code: useNonce, text: "the DPoP proof needs the nonce of the header DPoP-Nonce"}
 	}
 	// Last, so that nobody fills the memory without a token and its key.
 	first, err := s.config.Replays.Use(r.Context(), p.id(), p.issued.Add(proofAge+s.config.Leeway))
@@ -78,6 +80,7 @@ type proof struct {
 	target     string // normalised
 	issued     time.Time
 	tokenHash  string
+	nonce      string
 }
 
 // id names the proof among all: nobody but the holder of the key makes another of
@@ -109,7 +112,7 @@ func (s *Server) parseProof(text string) (p proof, wrong string) {
 	r := issuer.Reader{Object: claims}
 	p = proof{
 		thumbprint: base64.RawURLEncoding.EncodeToString(thumbprint), jti: r.Text("jti"), method: r.Text("htm"),
-		target: normalURL(r.Text("htu")), issued: r.Instant("iat"), tokenHash: r.Text("ath"),
+		target: normalURL(r.Text("htu")), issued: r.Instant("iat"), tokenHash: r.Text("ath"), nonce: r.Text("nonce"),
 	}
 	if r.Err != nil || p.jti == "" || len(p.jti) > longestJTI || p.issued.IsZero() {
 		return proof{}, "lacks a claim, or has a malformed one"

@@ -80,6 +80,9 @@ func (s *Server) Protect(h http.Handler, requirements ...Requirement) http.Handl
 			s.refuse(w, r, c.scheme, need, refused)
 			return
 		}
+		if c.scheme == dpop && s.config.NonceKey != nil {
+			s.giveNonce(w.Header())
+		}
 		h.ServeHTTP(w, r)
 	})
 }

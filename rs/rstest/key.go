@@ -55,10 +55,17 @@ func (k Key) Thumbprint() string {
 
 // Proof makes a DPoP proof for a request with an access token (RFC 9449 §4.2).
 func (k Key) Proof(method, url, token string, now time.Time) string {
+	return k.ProofWithNonce(method, url, token, "", now)
+}
+
+// ProofWithNonce is Proof with a nonce that the API gave (RFC 9449 §9); "" for none.
+func (k Key) ProofWithNonce(method, url, token, nonce string, now time.Time) string {
 	sum := sha256.Sum256([]byte(token))
-	payload, _ := json.Marshal(map[string]any{
-		"jti": rand.Text(), "htm": method, "htu": url, "iat": now.Unix(), "ath": encode(sum[:]),
-	})
+	claims := map[string]any{"jti": rand.Text(), "htm": method, "htu": url, "iat": now.Unix(), "ath": encode(sum[:])}
+	if nonce != "" {
+		claims["nonce"] = nonce
+	}
+	payload, _ := json.Marshal(claims)
 	return k.Sign(map[string]any{"alg": k.Alg, "typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Public()}}, payload)
 }
 
