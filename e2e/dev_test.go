@@ -20,9 +20,9 @@ import (
 
 // dev is a running "sallyport dev", described by the line that it prints.
 type dev struct {
-	Issuer, Demo, Metadata, Dir string
-	Users                       []user
-	Tutorial                    struct {
+	Issuer, Demo, Metadata, Dir, Examples string
+	Users                                 []user
+	Tutorial                              struct {
 		ClientID     string `json:"client_id"`
 		ClientSecret string `json:"client_secret"`
 		RedirectURI  string `json:"redirect_uri"`
