@@ -79,8 +79,8 @@ type Config struct {
 	SMTP *SMTP
 	// NoPasswordByMail: nobody gets a link to a new password; an operator makes one.
 	NoPasswordByMail bool
-	// EmailCodes lets people have codes by e-mail as a second factor, the weakest: NIST
-	// does not count them as one (SP 800-63B-4 §3.1.3.1). It needs SMTP, and
+	// EmailCodes lets people have codes by e-mail as a second factor, the weakest: not
+	// counted as one by NIST SP 800-63B-4 §3.1.3.1. It needs SMTP, and
 	// NoPasswordByMail, so that mail alone is never both factors.
 	EmailCodes bool
 

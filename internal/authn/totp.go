@@ -69,7 +69,7 @@ func NewTOTPSecret() []byte {
 
 var base32Key = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// TOTPURI is what the QR code says: the key URI format that apps read, with the
+// TOTPURI is what the QR code says: the Key URI format that apps read, with the
 // defaults that all of them know.
 func TOTPURI(issuer, account string, secret []byte) string {
 	return "otpauth://totp/" + escape(issuer) + ":" + escape(account) + "?secret=" + base32Key.EncodeToString(secret) +

@@ -17,7 +17,7 @@ type IDToken struct {
 	Expiry    int64    `json:"exp"`
 	IssuedAt  int64    `json:"iat"`
 	AuthTime  int64    `json:"auth_time"`
-	Nonce     string   `json:"nonce,omitempty"` // not after a refresh (§12.2)
+	Nonce     string   `json:"nonce,omitempty"` // not after a refresh (OpenID Connect Core §12.2)
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"` // null would be none of the types that it may have
 	SessionID string   `json:"sid,omitempty"`

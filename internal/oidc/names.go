@@ -8,7 +8,7 @@ const (
 	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 
 	ResponseTypeCode     = "code"
-	ResponseModeQuery    = "query"
+	ResponseModeQuery    = "query" // OAuth 2.0 Multiple Response Types §2.1
 	ResponseModeFormPost = "form_post"
 
 	AuthBasic = "client_secret_basic"

@@ -35,7 +35,7 @@ var claimChecks = map[string]func(json.RawMessage) error{
 var ownClaims = []string{"name", "preferred_username", "email", "email_verified", "locale", "updated_at", ClaimGroups}
 
 // ParseUserClaim reads one of a user's further claims as an operator writes it. A
-// standard claim of §5.1 is what the standard says; any other is JSON or, if it is
+// standard claim of OpenID Connect Core §5.1 is what the standard says; any other is JSON or, if it is
 // none, text. The names of the protocol, those of fields and names that differ from
 // one of them in case alone are refused. The error is for the operator.
 func ParseUserClaim(name, text string) (json.RawMessage, error) {
@@ -144,7 +144,7 @@ func isPhone(raw json.RawMessage) error {
 	return nil
 }
 
-// addressMembers are those of §5.1.1.
+// addressMembers are those of OpenID Connect Core §5.1.1.
 var addressMembers = []string{"formatted", "street_address", "locality", "region", "postal_code", "country"}
 
 func isAddress(raw json.RawMessage) error {

@@ -10,8 +10,8 @@ import (
 )
 
 // refresh is the grant refresh_token (RFC 6749 §6). Confidential clients keep
-// their token, and so does who has a key for it; other public ones get a new one each
-// time (RFC 9700 §2.2.2).
+// their token (FAPI 2.0 Security Profile §5.3.2.1), and so does who has a key for it;
+// other public ones get a new one each time (RFC 9700 §2.2.2).
 func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 	id, hash, ok := parse(RefreshPrefix, r.RefreshToken)
 	if !ok {

@@ -94,7 +94,7 @@ func (s *server) provenRequest(r *http.Request) (req *oidc.AuthorizationRequest,
 	return req, c, refusal, nil
 }
 
-// signedRequest reads a request out of its request object. What is wrong with that is
+// signedRequest reads a request out of its request object (RFC 9101 §5). What is wrong with that is
 // shown here: the redirect URI is in it.
 func (s *server) signedRequest(r *http.Request, query url.Values) (req *oidc.AuthorizationRequest, unproven, refusal *oidc.Error, err error) {
 	c, err := s.client(r, query.Get("client_id"))
@@ -150,8 +150,8 @@ func (s *server) noteAnswer(r *http.Request, a *flow.Answer) {
 const longestQuery = 16 << 10
 
 // formToQuery answers a POST of a foreign site with a redirect to the same
-// request by GET: the cookies, SameSite=Lax, come with that and not with the
-// POST.
+// request by GET (OpenID Connect Core §3.1.2.1 has both): the cookies, SameSite=Lax,
+// come with that and not with the POST.
 func (s *server) formToQuery(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r)
 	if err != nil {
