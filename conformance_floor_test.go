@@ -207,7 +207,8 @@ type issued struct {
 // this request.
 func (s *suite) tokens(got reply, request url.Values) issued {
 	s.t.Helper()
-	if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" {
+	if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" ||
+		got.header.Get("Pragma") != "no-cache" {
 		s.t.Fatalf("token: got %d %v %v", got.status, got.header, got.json)
 	}
 	for name := range got.json {

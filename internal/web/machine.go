@@ -35,6 +35,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) error {
 		return s.machineError(w, r, err)
 	}
 	s.Metrics.Tokens(req.GrantType)
+	w.Header().Set("Pragma", "no-cache") // beside Cache-Control (RFC 6749 §5.1)
 	return writeJSON(w, http.StatusOK, resp)
 }
 
