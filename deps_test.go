@@ -22,7 +22,7 @@ const module = "github.com/sallyport-id/sallyport"
 var allowedImports = map[string][]string{
 	"bench": {"internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
-	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/keys", "internal/mail", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
+	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/clientkey", "internal/fetch", "internal/keys", "internal/mail", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
 
 	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/clientkey", "internal/fetch", "internal/flow", "internal/token", "internal/policy", "internal/rulebook",
 		"internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},

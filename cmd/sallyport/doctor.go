@@ -112,6 +112,7 @@ func (d *doctor) examine(ctx context.Context, c configFlag) {
 		d.secrets(ctx)
 		d.clock(ctx)
 		d.policy(ctx)
+		d.clientKeys(ctx)
 	}
 	d.certificate()
 	d.metadata(ctx)

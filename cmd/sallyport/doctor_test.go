@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -15,7 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-id/sallyport/internal/admin"
 	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/oidc"
+	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
 // examined is what doctor finds, one line a finding.
@@ -58,6 +62,8 @@ func TestDoctor(t *testing.T) {
 		{"a certificate for somebody else", func(t *testing.T, s *settings) { ownCertificate(t, s); s.Issuer = "https://localhost:1" }, "error    certificate: x509", "host of the issuer"},
 		{"no certificate", func(t *testing.T, s *settings) { ownCertificate(t, s); remove(t, s.TLSKeyFile) }, "error    certificate: open", "both PEM"},
 		{"a certificate that ends soon", func(t *testing.T, s *settings) { ownCertificate(t, s) }, "warning  certificate: expires ", "Renew"},
+		{"a client whose keys are in this network", func(t *testing.T, s *settings) { addBank(t, s.Database, "https://127.0.0.1:1/keys") },
+			"warning  client keys: of bank: fetch: 127.0.0.1:1: 127.0.0.1 is no public address, and outbound_allow does not name it", "the client bank is nobody"},
 		{"no server", func(*testing.T, *settings) {}, "warning  server: Get ", "sallyport serve"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -70,6 +76,35 @@ func TestDoctor(t *testing.T) {
 				t.Errorf("got\n%s, want %q, then %q", found, c.want, c.mend)
 			}
 		})
+	}
+}
+
+// addBank adds a client whose keys are at an address.
+func addBank(t *testing.T, database, jwksURI string) {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.At(database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := admin.Web("bank", "Bank", "https://bank.example.com/callback")
+	c.AuthMethod, c.JWKSURI = oidc.AuthPrivateKeyJWT, jwksURI
+	if err := errors.Join(c.Validate(), db.CreateClient(t.Context(), c), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDoctorFetchesClientKeys: from where the configuration allows.
+func TestDoctorFetchesClientKeys(t *testing.T) {
+	t.Parallel()
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
+	}))
+	t.Cleanup(keys.Close)
+	s, _ := installed(t)
+	addBank(t, s.Database, keys.URL)
+	s.OutboundAllow = networks{netip.MustParsePrefix("127.0.0.1/32")}
+	if found := examined(t, s, time.Now()); !strings.Contains(found, "ok       client keys: those of 1 clients are at their jwks_uri") {
+		t.Errorf("got\n%s", found)
 	}
 }
 

@@ -78,7 +78,7 @@ func serving(t *testing.T, s settings, log io.Writer) (stop func() error) {
 		}
 	})
 	for range 500 {
-		if status, _ := fetch(t, http.DefaultClient, "http://"+s.PrivateListen+"/readyz"); status == http.StatusOK {
+		if status, _ := visit(t, http.DefaultClient, "http://"+s.PrivateListen+"/readyz"); status == http.StatusOK {
 			return stop
 		}
 		select {
@@ -92,8 +92,8 @@ func serving(t *testing.T, s settings, log io.Writer) (stop func() error) {
 	return nil
 }
 
-// fetch returns status 0 if nobody answers.
-func fetch(t *testing.T, c *http.Client, url string) (status int, body string) {
+// visit returns status 0 if nobody answers.
+func visit(t *testing.T, c *http.Client, url string) (status int, body string) {
 	t.Helper()
 	resp, err := c.Get(url)
 	if err != nil {
@@ -113,14 +113,14 @@ func TestInitThenServe(t *testing.T) {
 	s, config := installed(t)
 	var log lockedBuffer
 	stop := serving(t, s, &log)
-	status, body := fetch(t, http.DefaultClient, s.Issuer+"/.well-known/openid-configuration")
+	status, body := visit(t, http.DefaultClient, s.Issuer+"/.well-known/openid-configuration")
 	if status != http.StatusOK || !strings.Contains(body, `"issuer":"`+s.Issuer+`"`) {
 		t.Errorf("discovery: got %d %s", status, body)
 	}
-	if status, body = fetch(t, http.DefaultClient, "http://"+s.PrivateListen+"/livez"); status != http.StatusOK || body != "ok\n" {
+	if status, body = visit(t, http.DefaultClient, "http://"+s.PrivateListen+"/livez"); status != http.StatusOK || body != "ok\n" {
 		t.Errorf("livez: got %d %q", status, body)
 	}
-	if status, _ = fetch(t, http.DefaultClient, s.Issuer+"/readyz"); status != http.StatusNotFound {
+	if status, _ = visit(t, http.DefaultClient, s.Issuer+"/readyz"); status != http.StatusNotFound {
 		t.Errorf("readyz on the public listener: got %d, want 404", status)
 	}
 	if err := stop(); err != nil {
@@ -287,12 +287,12 @@ func TestDrain(t *testing.T) {
 	ended, got := make(chan error, 1), make(chan string, 1)
 	go func() { ended <- r.serve(ctx) }()
 	public, private := "http://"+r.public.Addr().String(), "http://"+r.private.Addr().String()
-	go func() { _, body := fetch(t, http.DefaultClient, public); got <- body }()
+	go func() { _, body := visit(t, http.DefaultClient, public); got <- body }()
 	<-asked
 	cancel()
 	status, body := 0, ""
 	for range 500 {
-		if status, body = fetch(t, http.DefaultClient, private+"/readyz"); status != http.StatusOK {
+		if status, body = visit(t, http.DefaultClient, private+"/readyz"); status != http.StatusOK {
 			break
 		}
 		time.Sleep(time.Millisecond)
@@ -300,7 +300,7 @@ func TestDrain(t *testing.T) {
 	if status != http.StatusServiceUnavailable || body != "draining\n" {
 		t.Errorf("readyz: got %d %q, want 503 draining", status, body)
 	}
-	if status, _ := fetch(t, http.DefaultClient, private+"/livez"); status != http.StatusOK {
+	if status, _ := visit(t, http.DefaultClient, private+"/livez"); status != http.StatusOK {
 		t.Errorf("livez while draining: got %d, want 200", status)
 	}
 	close(answer)
@@ -310,7 +310,7 @@ func TestDrain(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("serve: %v", err)
 	}
-	if status, _ := fetch(t, http.DefaultClient, public); status != 0 {
+	if status, _ := visit(t, http.DefaultClient, public); status != 0 {
 		t.Errorf("after the drain: got %d, want no answer", status)
 	}
 }
@@ -323,7 +323,7 @@ func TestDrainHasAnEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.serve(ctx) }()
-	go func() { _, _ = fetch(t, http.DefaultClient, "http://"+r.public.Addr().String()) }()
+	go func() { _, _ = visit(t, http.DefaultClient, "http://"+r.public.Addr().String()) }()
 	<-asked
 	cancel()
 	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {

@@ -282,7 +282,7 @@ func startProcess(t *testing.T) *process {
 	}
 	t.Cleanup(func() { _, _ = p.cmd.Process.Kill(), p.cmd.Wait() })
 	for range 1000 {
-		if status, _ := fetch(t, http.DefaultClient, "http://"+s.PrivateListen+"/readyz"); status == http.StatusOK {
+		if status, _ := visit(t, http.DefaultClient, "http://"+s.PrivateListen+"/readyz"); status == http.StatusOK {
 			return p
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -539,7 +539,7 @@ func (p *process) floodConnections(t *testing.T, many int) (release func()) {
 		}
 		open = append(open, c)
 	}
-	if status, body := fetch(t, http.DefaultClient, p.Issuer+"/jwks.json"); status != http.StatusOK {
+	if status, body := visit(t, http.DefaultClient, p.Issuer+"/jwks.json"); status != http.StatusOK {
 		t.Errorf("among idle connections: got %d %s", status, body)
 	}
 	return func() {

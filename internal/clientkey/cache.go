@@ -76,8 +76,8 @@ func (r *remote) usable(now time.Time) bool {
 
 // Of returns the keys of a client that has some, for something that names the key kid;
 // "" for none. It fetches them if there are none, if they are old or if kid is not among
-// them, but not too often: then, and if that fails, they are those of before. Who
-// signed may still be nobody. ErrUnavailable if there is nothing to go by; another
+// them (OpenID Connect Core §10.1.1), but not too often: then, and if that fails, they
+// are those of before. Who signed may still be nobody. ErrUnavailable if there is nothing to go by; another
 // error is about keys that are registered.
 func (c *Cache) Of(ctx context.Context, client *oidc.Client, kid string) (*oidc.ClientKeys, error) {
 	if client.JWKSURI == "" {

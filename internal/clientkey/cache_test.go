@@ -253,6 +253,31 @@ func TestWaitersAreBounded(t *testing.T) {
 	all.Wait()
 }
 
+// TestFetchesAreBounded: slow servers of many clients keep few requests of ours open;
+// whoever comes then hears at once that there are no keys now.
+func TestFetchesAreBounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, here())
+	hold := make(chan struct{})
+	b.hold = hold
+	var all sync.WaitGroup
+	for n := range clientkey.MostFetches {
+		client := &oidc.Client{ID: fmt.Sprint("client", n), JWKSURI: b.client.JWKSURI}
+		all.Go(func() {
+			if _, err := b.Of(t.Context(), client, "1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range clientkey.MostFetches {
+		<-b.came
+	}
+	b.mustLack("1", clientkey.MostFetches)
+	close(hold)
+	all.Wait()
+	b.mustAsk("1", true, clientkey.MostFetches+1)
+}
+
 // TestOutage: keys of before are gone by for a day, and then nothing is.
 func TestOutage(t *testing.T) {
 	t.Parallel()

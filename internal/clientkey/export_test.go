@@ -5,6 +5,7 @@ import "net/http"
 // MostClients and MostWaitingAt are bounds.
 const (
 	MostClients   = mostClients
+	MostFetches   = mostFetches
 	MostWaitingAt = mostWaitingAt
 )
 
