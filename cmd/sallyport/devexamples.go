@@ -39,7 +39,11 @@ func (d *devCmd) addExamples(ctx context.Context, a *admin.Admin, info *devInfo)
 	}
 	cookieKey := make([]byte, 32)
 	rand.Read(cookieKey)
-	info.Examples = filepath.Join(info.Dir, "examples.env")
+	dir, err := filepath.Abs(info.Dir) // it is read in another directory
+	if err != nil {
+		return err
+	}
+	info.Examples = filepath.Join(dir, "examples.env")
 	return os.WriteFile(info.Examples, fmt.Appendf(nil, `SHOP_ISSUER=%[1]s
 SHOP_CLIENT_ID=shop
 SHOP_CLIENT_SECRET=%[2]s
