@@ -583,12 +583,17 @@ func (r *rig) addJWTAPI(uri, alg, client string) {
 // keys (RFC 9068 §4).
 func (r *rig) verified(token, alg string) map[string]any {
 	r.t.Helper()
+	return r.verifiedType(token, alg, "at+jwt")
+}
+
+func (r *rig) verifiedType(token, alg, want string) map[string]any {
+	r.t.Helper()
 	var set jose.JSONWebKeySet
 	r.must(json.Unmarshal(r.serve(httptest.NewRequest("GET", "/jwks.json", nil)).Body.Bytes(), &set))
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
 	r.must(err)
-	if typ := jws.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]; typ != "at+jwt" {
-		r.t.Errorf("got typ %v, want at+jwt", typ)
+	if typ := jws.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]; typ != want {
+		r.t.Errorf("got typ %v, want %s", typ, want)
 	}
 	payload, err := jws.Verify(set.Key(jws.Signatures[0].Protected.KeyID)[0])
 	r.must(err)

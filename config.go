@@ -95,6 +95,7 @@ type Config struct {
 	InsecureNoLimits bool
 
 	mailByHand     bool // tests send it
+	logoutsByHand  bool // likewise
 	metadataByHand bool // tests look at the files
 
 	outboundRoots *x509.CertPool // of servers that it sends requests to; nil: whom this machine trusts

@@ -22,9 +22,9 @@ const module = "github.com/sallyport-id/sallyport"
 var allowedImports = map[string][]string{
 	"bench": {"internal/admin", "internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
-	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/clientkey", "internal/fetch", "internal/keys", "internal/mail", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
+	"cmd/sallyport": {".", "internal/admin", "internal/authn", "internal/clientkey", "internal/fetch", "internal/keys", "internal/logout", "internal/mail", "internal/store", "internal/store/sqlstore", "internal/oidc", "internal/policy", "rp"},
 
-	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/clientkey", "internal/fetch", "internal/flow", "internal/token", "internal/policy", "internal/rulebook",
+	".": {"internal/web", "internal/web/page", "internal/admin", "internal/mail", "internal/metric", "internal/clientkey", "internal/fetch", "internal/logout", "internal/flow", "internal/token", "internal/policy", "internal/rulebook",
 		"internal/authn", "internal/keys", "internal/store", "internal/store/sqlstore", "internal/oidc"},
 
 	"internal/web": {"internal/web/page", "internal/metric", "internal/admin", "internal/flow", "internal/token",
@@ -34,6 +34,7 @@ var allowedImports = map[string][]string{
 
 	"internal/fetch":     {"internal/oidc"},
 	"internal/clientkey": {"internal/fetch", "internal/oidc"},
+	"internal/logout":    {"internal/keys", "internal/store", "internal/oidc"},
 
 	"internal/mail":          {"internal/store"},
 	"internal/mail/smtptest": {},

@@ -27,6 +27,12 @@ func MailByHand(c *Config) { c.mailByHand = true }
 // SendMails does what the server does each second where mail is configured.
 func (s *Server) SendMails(ctx context.Context) error { return s.sender.SendDue(ctx) }
 
+// LogoutsByHand leaves the sending to SendLogouts.
+func LogoutsByHand(c *Config) { c.logoutsByHand = true }
+
+// SendLogouts does what the server does after each logout, and each second.
+func (s *Server) SendLogouts(ctx context.Context) error { return s.logouts.SendDue(ctx) }
+
 // MetadataByHand leaves looking at the files to RefreshMetadata.
 func MetadataByHand(c *Config) { c.metadataByHand = true }
 

@@ -37,6 +37,10 @@ func (s *Server) sources(hasher *authn.Hasher, ring *keys.Ring, clientKeys *clie
 			return metric.Mail{Sent: m.Sent, Failed: m.Failed, Pending: m.Pending, Dead: m.Dead}
 		},
 		ClientKeys: func() metric.ClientKeys { return metric.ClientKeys(clientKeys.Stats()) },
+		Logouts: func() metric.Logouts {
+			l := s.logouts.Stats()
+			return metric.Logouts{Delivered: l.Delivered, Refused: l.Refused, GivenUp: l.GivenUp, Failed: l.Failed, Pending: l.Pending, Failing: l.Failing}
+		},
 		MetadataUntil: func() time.Time {
 			if s.metadata == nil {
 				return time.Time{}

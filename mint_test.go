@@ -27,6 +27,7 @@ var minters = map[string][]string{
 	"mint":             {"internal/token issueToClient", "internal/token newAccess"},
 	"newAccess":        {"internal/token issue"},
 	"newRefresh":       {"internal/token issue"},
+	"logoutToken":      {"internal/logout Send"},
 }
 
 // TestEveryMinterIsKnown lists every caller that makes a token.

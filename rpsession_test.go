@@ -24,7 +24,7 @@ type shop struct {
 
 const shopOrigin = "http://localhost:5999"
 
-func newShop(t *testing.T, r *rig) *shop {
+func newShop(t *testing.T, r *rig, change ...func(*rp.SessionConfig)) *shop {
 	t.Helper()
 	client, err := rp.New(t.Context(), rp.Config{
 		Issuer: r.issuer, ClientID: "eddsa", ClientSecret: r.secret["eddsa"], AuthMethod: rp.AuthPost,
@@ -33,7 +33,11 @@ func newShop(t *testing.T, r *rig) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions, err := client.Sessions(rp.SessionConfig{AfterLogout: shopOrigin + "/bye"})
+	config := rp.SessionConfig{AfterLogout: shopOrigin + "/bye"}
+	for _, c := range change {
+		c(&config)
+	}
+	sessions, err := client.Sessions(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +63,13 @@ func newShop(t *testing.T, r *rig) *shop {
 	mux.Handle("GET /phr", sessions.StepUp(page, rp.Requirement{ACR: []string{rp.ACRPHR, rp.ACRPHRH}}))
 	mux.Handle("GET /fresh", sessions.RequireFresh(page, 5*time.Minute))
 	mux.HandleFunc("POST /logout", sessions.Logout)
+	if config.Store != nil {
+		told, err := sessions.BackchannelLogout()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux.Handle("POST /backchannel", told)
+	}
 	s.app = mux
 	return s
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-id/sallyport/internal/fetch"
 	"github.com/sallyport-id/sallyport/internal/flow"
 	"github.com/sallyport-id/sallyport/internal/keys"
+	"github.com/sallyport-id/sallyport/internal/logout"
 	"github.com/sallyport-id/sallyport/internal/mail"
 	"github.com/sallyport-id/sallyport/internal/metric"
 	"github.com/sallyport-id/sallyport/internal/policy"
@@ -44,7 +45,8 @@ type Server struct {
 	metrics *metric.Metrics
 	book    *rulebook.Book // nil: the rules are the configuration's
 	sender  *mail.Sender   // nil: there is no mail
-	fetch   *fetch.Client  // every request of the server's own, but to a database or a mail server
+	logouts *logout.Sender
+	fetch   *fetch.Client // every request of the server's own, but to a database or a mail server
 	// metadata of authenticators are nil where none are configured; relyingParty uses them.
 	metadata      *metadataFiles
 	metadataUntil atomic.Int64 // seconds
@@ -83,6 +85,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	if s.sender != nil && !c.mailByHand {
 		s.done.Go(func() { s.sender.Run(background) })
+	}
+	if !c.logoutsByHand {
+		s.done.Go(func() { s.logouts.Run(background) })
 	}
 	return s, nil
 }
@@ -129,6 +134,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	if err := s.wireMail(ctx, issuer, authn.NewMailKey(sealer)); err != nil {
 		return err
 	}
+	s.logouts = &logout.Sender{Store: s.store, Keys: ring, Subjects: subjects, Issuer: c.Issuer, Poster: s.fetch, Wake: s.store.LogoutsWait(), Log: c.Log, Now: c.Now}
 	s.metrics = metric.New(s.sources(hasher, ring, clientKeys))
 	s.admin = &admin.Admin{Store: s.store, Hasher: hasher, Sealer: sealer, Issuer: c.Issuer, Now: c.Now}
 	s.Handler, err = web.New(web.Config{

@@ -23,6 +23,9 @@ type clientCommands struct {
 	List         clientListCmd   `cmd:"" help:"List the applications."`
 	Show         clientShowCmd   `cmd:"" help:"Show all fields of one."`
 	SetKeys      clientKeysCmd   `cmd:"" help:"Replace the public keys in which one signs."`
+	SetLogout    clientLogoutCmd `cmd:"" help:"Change where one is told of sessions that end."`
+	TestLogout   testLogoutCmd   `cmd:"" help:"Tell one of a session that there is not, now, and say what came back."`
+	Logouts      logoutsCmd      `cmd:"" help:"List what they are still to be told of sessions that have ended."`
 	RotateSecret clientRotateCmd `cmd:"" help:"Give one a new secret; prints it, once."`
 	Remove       clientRemoveCmd `cmd:"" help:"Forget one, and end what was issued to it."`
 }
@@ -35,6 +38,7 @@ type clientAddCmd struct {
 	Name                  string        `help:"What people see; the id if empty."`
 	RedirectURI           []string      `name:"redirect-uri" placeholder:"URI" help:"Where answers may go; needed by all but machines and devices. May be repeated."`
 	PostLogoutRedirectURI []string      `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may go after signing out. May be repeated."`
+	BackchannelLogoutURI  string        `name:"backchannel-logout-uri" placeholder:"URI" help:"Where it is told of sessions that end."`
 	Scope                 []string      `placeholder:"SCOPE" help:"A further scope that it may ask for: address, phone or groups. May be repeated."`
 	MinLevel              int           `placeholder:"LEVEL" help:"The floor under the policy. 1: one factor, 2: two, 3: a passkey or a security key, 4: one of verified make, which cannot be copied."`
 	API                   []string      `name:"api" sep:"none" placeholder:"URI" help:"An API that it may use with all of its scopes, or with those that follow: 'URI read write'. May be repeated."`
@@ -148,7 +152,7 @@ func (c *clientAddCmd) made() (*oidc.Client, error) {
 		name = c.ID
 	}
 	if c.Preset == "machine" {
-		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 || c.RefreshTokenTTL != 0 || c.RefreshTokenIdle != 0 || c.Device || c.RequirePAR || c.RequireSignedRequest {
+		if len(c.RedirectURI)+len(c.PostLogoutRedirectURI) > 0 || c.BackchannelLogoutURI != "" || c.MinLevel != 0 || c.AskConsent || len(c.Scope) > 0 || c.RefreshTokenTTL != 0 || c.RefreshTokenIdle != 0 || c.Device || c.RequirePAR || c.RequireSignedRequest {
 			return nil, errors.New("the preset machine signs nobody in: it has no redirect URIs, level, consent, device, refresh tokens or scopes of people")
 		}
 		made := admin.Machine(c.ID, name)
@@ -187,7 +191,7 @@ func (c *clientAddCmd) made() (*oidc.Client, error) {
 	}
 	made.DPoPBound, made.RequirePushed = made.DPoPBound || c.DPoP, made.RequirePushed || c.RequirePAR
 	made.RequireDPoPNonce, made.RequireSigned = c.DPoPNonce, c.RequireSignedRequest
-	made.PostLogoutRedirectURIs = c.PostLogoutRedirectURI
+	made.PostLogoutRedirectURIs, made.BackchannelLogoutURI = c.PostLogoutRedirectURI, c.BackchannelLogoutURI
 	if c.MinLevel != 0 {
 		made.MinLevel = oidc.Level(c.MinLevel)
 	}
@@ -261,6 +265,7 @@ func (s shownClient) print(w io.Writer) error {
 	lines := []line{
 		{"client_id", c.ID}, {"name", c.Name}, {"preset", c.Preset}, {"warning", strings.Join(s.Warnings, "; ")},
 		{"redirect_uris", strings.Join(c.RedirectURIs, " ")}, {"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
+		{"backchannel_logout_uri", c.BackchannelLogoutURI},
 		{"authentication", method}, {"secrets", fmt.Sprint(s.Secrets)},
 		{"jwks", string(c.JWKS)}, {"jwks_uri", c.JWKSURI}, {"token_endpoint_auth_signing_alg", c.AssertionAlg},
 		{"grant_types", strings.Join(c.GrantTypes, " ")}, {"response_modes", strings.Join(c.ResponseModes, " ")},

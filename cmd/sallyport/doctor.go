@@ -113,6 +113,7 @@ func (d *doctor) examine(ctx context.Context, c configFlag) {
 		d.clock(ctx)
 		d.policy(ctx)
 		d.clientKeys(ctx)
+		d.logouts(ctx)
 	}
 	d.certificate()
 	d.metadata(ctx)
@@ -263,6 +264,20 @@ func (d *doctor) waiting(ctx context.Context, address string) {
 		d.warn(check, "\"sallyport mail list\" says why.", "%s answers; %d mails were given up in the last days, %d wait", address, n.Dead, n.Pending)
 	default:
 		d.ok(check, "%s answers; %d mails wait", address, n.Pending)
+	}
+}
+
+// logouts looks at what applications have not taken.
+func (d *doctor) logouts(ctx context.Context) {
+	const check = "logouts"
+	n, err := d.db.CountLogouts(ctx, "")
+	switch {
+	case err != nil:
+		d.bad(check, "The database must answer.", "what applications are to be told cannot be read: %v", err)
+	case n.Failing > 0:
+		d.warn(check, "\"sallyport client logouts\" says why.", "%d messages to applications wait, %d were tried in vain", n.Pending, n.Failing)
+	default:
+		d.ok(check, "%d messages to applications wait", n.Pending)
 	}
 }
 

@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 // "await URL TEXT", which waits until the text is in the body, "! await" until it
 // is not; "keep NAME MEMBER" and "capture NAME EXPRESSION", which set a variable to a
 // member of the JSON in stdout, or to what matches there; "kid ALG", which sets $KID
-// to the first of the algorithm in stdout.
+// to the first of the algorithm in stdout; "application", which starts one that is told of
+// logouts.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -43,7 +44,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": scriptReady, "get": scriptGet, "post": scriptPost, "await": scriptAwait,
-			"keep": scriptKeep, "capture": scriptCapture, "kid": scriptKid, "metadata": scriptMetadata,
+			"keep": scriptKeep, "capture": scriptCapture, "kid": scriptKid, "metadata": scriptMetadata, "application": scriptApplication,
 		},
 	})
 }

@@ -140,7 +140,7 @@ func (e *Engine) Session(ctx context.Context, cookie string) (*store.Session, er
 		return nil, fmt.Errorf("load session: %w", err)
 	}
 	if now.Sub(s.LastSeenAt) > e.SessionIdle {
-		return nil, e.Store.EndSession(ctx, s.ID, now, store.Event{At: now, Type: store.EventSessionIdle, UserID: s.UserID, Session: s.ID})
+		return nil, e.Store.EndIdleSession(ctx, s.ID, store.Event{At: now, Type: store.EventSessionIdle, UserID: s.UserID, Session: s.ID})
 	}
 	return s, nil
 }

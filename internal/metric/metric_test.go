@@ -18,8 +18,11 @@ func sources() metric.Sources {
 		Hashes: func() metric.Hashes {
 			return metric.Hashes{Running: 1, Waiting: 2, WaitingKnown: 3, Done: 4, Refused: 5}
 		},
-		ClientKeys:    func() metric.ClientKeys { return metric.ClientKeys{Fetched: 8, Failed: 6} },
-		Mail:          func() metric.Mail { return metric.Mail{Sent: 5, Failed: 3, Pending: 2, Dead: 1} },
+		ClientKeys: func() metric.ClientKeys { return metric.ClientKeys{Fetched: 8, Failed: 6} },
+		Mail:       func() metric.Mail { return metric.Mail{Sent: 5, Failed: 3, Pending: 2, Dead: 1} },
+		Logouts: func() metric.Logouts {
+			return metric.Logouts{Delivered: 6, Refused: 4, GivenUp: 3, Failed: 8, Pending: 9, Failing: 2}
+		},
 		MetadataUntil: func() time.Time { return time.Unix(1_900_000_000, 0) },
 		Keys:          func() map[string]time.Time { return map[string]time.Time{"ES256": time.Unix(1_800_000_000, 0)} },
 	}
@@ -59,6 +62,8 @@ func TestScrape(t *testing.T) {
 		`sallyport_rate_limited_total{limit="pages"} 1`,
 		`sallyport_mails_sent_total 5`, `sallyport_mails_failed_total 3`, `sallyport_mails{state="pending"} 2`, `sallyport_mails{state="dead"} 1`,
 		`sallyport_client_keys_fetches_total{result="ok"} 8`, `sallyport_client_keys_fetches_total{result="failed"} 6`,
+		`sallyport_logouts_total{outcome="delivered"} 6`, `sallyport_logouts_total{outcome="refused"} 4`, `sallyport_logouts_total{outcome="given_up"} 3`,
+		`sallyport_logouts_failed_total 8`, `sallyport_logouts{state="pending"} 7`, `sallyport_logouts{state="failing"} 2`,
 		`sallyport_store_commits_total 3`, `sallyport_store_writes_total 9`,
 		`sallyport_store_writes_waiting{lane="ordinary"} 2`, `sallyport_store_writes_waiting{lane="tokens"} 1`,
 		`sallyport_store_connections{state="in_use"} 4`, `sallyport_store_connections{state="idle"} 5`,

@@ -13,6 +13,8 @@ type Sources struct {
 	Hashes     func() Hashes
 	Mail       func() Mail
 	ClientKeys func() ClientKeys
+	// Logouts are those that clients are told of.
+	Logouts func() Logouts
 	// MetadataUntil is when the next metadata of authenticators are due; zero: there are none.
 	MetadataUntil func() time.Time
 	// Keys returns when the key that signs was made, by algorithm.
@@ -41,6 +43,10 @@ type Mail struct{ Sent, Failed, Pending, Dead int64 }
 // ClientKeys are requests to clients' jwks_uris.
 type ClientKeys struct{ Fetched, Failed int64 }
 
+// Logouts is what became of the messages, how many attempts failed, and how many waited
+// at the last look; Failing are those of them that were tried in vain.
+type Logouts struct{ Delivered, Refused, GivenUp, Failed, Pending, Failing int64 }
+
 // sourceCollector turns what the sources say into metrics.
 type sourceCollector struct {
 	Sources
@@ -49,6 +55,7 @@ type sourceCollector struct {
 	hashes, hashesRefused, running, hashWaiting  *prometheus.Desc
 	keyMade, mailsSent, mailsFailed, mails       *prometheus.Desc
 	metadataUntil, clientKeys                    *prometheus.Desc
+	logoutsDone, logoutsFailed, logouts          *prometheus.Desc
 }
 
 func newSourceCollector(s Sources) *sourceCollector {
@@ -70,6 +77,9 @@ func newSourceCollector(s Sources) *sourceCollector {
 		mailsSent:       desc("mails_sent_total", "Mails that the SMTP server took."),
 		mailsFailed:     desc("mails_failed_total", "Attempts to send a mail that failed."),
 		mails:           desc("mails", "Mails in the outbox, by state: pending, or dead.", "state"),
+		logoutsDone:     desc("logouts_total", "Messages of logouts that are done with, by outcome: delivered, refused by the application, or given_up.", "outcome"),
+		logoutsFailed:   desc("logouts_failed_total", "Attempts to tell an application of a logout that failed."),
+		logouts:         desc("logouts", "Messages of logouts that wait, by state: pending, or failing after an attempt.", "state"),
 		keyMade:         desc("signing_key_created_timestamp_seconds", "When the key that signs now was made, by algorithm.", "alg"),
 		clientKeys:      desc("client_keys_fetches_total", "Requests to the jwks_uri of clients, by result: ok or failed.", "result"),
 		metadataUntil:   desc("webauthn_metadata_next_update_timestamp_seconds", "When the next metadata of authenticators are due; not there without metadata."),
@@ -82,6 +92,7 @@ func (c *sourceCollector) Describe(to chan<- *prometheus.Desc) {
 		c.commits, c.writes, c.waiting, c.connections, c.connectionWaits, c.connectionWait,
 		c.hashes, c.hashesRefused, c.running, c.hashWaiting, c.keyMade,
 		c.mailsSent, c.mailsFailed, c.mails, c.metadataUntil, c.clientKeys,
+		c.logoutsDone, c.logoutsFailed, c.logouts,
 	} {
 		to <- d
 	}
@@ -117,6 +128,13 @@ func (c *sourceCollector) Collect(to chan<- prometheus.Metric) {
 	k := c.ClientKeys()
 	counter(c.clientKeys, float64(k.Fetched), "ok")
 	counter(c.clientKeys, float64(k.Failed), "failed")
+	l := c.Logouts()
+	for outcome, n := range map[string]int64{"delivered": l.Delivered, "refused": l.Refused, "given_up": l.GivenUp} {
+		to <- prometheus.MustNewConstMetric(c.logoutsDone, prometheus.CounterValue, float64(n), outcome)
+	}
+	counter(c.logoutsFailed, float64(l.Failed))
+	gauge(c.logouts, float64(l.Pending-l.Failing), "pending")
+	gauge(c.logouts, float64(l.Failing), "failing")
 	if until := c.MetadataUntil(); !until.IsZero() {
 		gauge(c.metadataUntil, float64(until.Unix()))
 	}

@@ -149,7 +149,7 @@ func (c *Client) Refreshes() bool { return slices.Contains(c.GrantTypes, GrantRe
 // nil if nothing is. A client that passed can be relied on everywhere.
 func (c *Client) Validate() error {
 	for _, validate := range []func() error{
-		c.validateID, c.validateName, c.validateSecrets, c.validateKeys, c.validateRedirectURIs, c.validateGrants,
+		c.validateID, c.validateName, c.validateSecrets, c.validateKeys, c.validateRedirectURIs, c.validateLogout, c.validateGrants,
 		c.validateScopes, c.validateResources, c.validateAuthentication, c.validateSubject, c.validateLifetimes, c.validatePreset,
 	} {
 		if err := validate(); err != nil {
@@ -258,6 +258,20 @@ func (c *Client) validateRedirectURIs() error {
 		if err := ValidateRedirectURI(uri, c.NativeApp); err != nil {
 			return fmt.Errorf("redirect URI %q: %w", uri, err)
 		}
+	}
+	return nil
+}
+
+// validateLogout: who is told of sessions has some, and where to is a server's.
+func (c *Client) validateLogout() error {
+	if c.BackchannelLogoutURI == "" {
+		return nil
+	}
+	if !c.redirects() {
+		return errors.New("backchannel_logout_uri: the client is in no session that could end")
+	}
+	if err := ValidateServerURI(c.BackchannelLogoutURI); err != nil {
+		return fmt.Errorf("backchannel_logout_uri %w", err)
 	}
 	return nil
 }

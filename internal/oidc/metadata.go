@@ -44,6 +44,8 @@ type Metadata struct {
 	RequestParameterSupported                  bool `json:"request_parameter_supported"`
 	RequestURIParameterSupported               bool `json:"request_uri_parameter_supported"`
 	AuthorizationResponseIssParameterSupported bool `json:"authorization_response_iss_parameter_supported"`
+	BackchannelLogoutSupported                 bool `json:"backchannel_logout_supported"`
+	BackchannelLogoutSessionSupported          bool `json:"backchannel_logout_session_supported"`
 }
 
 // NewMetadata is the metadata of a server with this issuer, for both well-known
@@ -89,5 +91,7 @@ func NewMetadata(issuer string) Metadata {
 		ClaimsParameterSupported:                   true,
 		RequestParameterSupported:                  true,
 		AuthorizationResponseIssParameterSupported: true,
+		BackchannelLogoutSupported:                 true,
+		BackchannelLogoutSessionSupported:          true,
 	}
 }

@@ -297,7 +297,8 @@ type Grant struct {
 	// Resources are the APIs that its access tokens are for, one each; none: this
 	// server itself.
 	Resources []GrantedResource
-	// Offline: it outlives the session (offline_access).
+	// Offline: it outlives the session (offline_access; OpenID Connect Back-Channel
+	// Logout §2.7).
 	Offline bool
 	// Proofs are those that counted for the request.
 	Proofs []Proof

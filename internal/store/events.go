@@ -128,6 +128,7 @@ const (
 	EventClientAllowed       = "client.allowed"
 	EventClientDenied        = "client.denied"
 	EventClientKeysChanged   = "client.keys.changed"
+	EventClientLogoutChanged = "client.logout.changed"
 	EventClientAuthFailed    = "client.auth.failed"
 
 	EventResourceCreated = "resource.created"
@@ -163,7 +164,7 @@ func EventTypes() []string {
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
 		EventLogoutDelivered, EventLogoutRefused, EventLogoutGivenUp, EventLogoutDropped,
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserProfile, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
-		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientKeysChanged, EventClientAuthFailed,
+		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientKeysChanged, EventClientLogoutChanged, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,
 		EventPolicyChanged, EventDatabaseRestored,

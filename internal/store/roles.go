@@ -327,6 +327,9 @@ type Sessions interface {
 	// EndSession ends the session, its interactions, its unredeemed codes, and the
 	// grants that do not outlive it. Ending it again is no error, and no event.
 	EndSession(ctx context.Context, id string, now time.Time, events ...Event) error
+	// EndIdleSession is EndSession for one that nobody has used for too long: time alone
+	// ends it, and tells no client.
+	EndIdleSession(ctx context.Context, id string, events ...Event) error
 }
 
 // Interactions are taken once; a stale version is refused.

@@ -137,18 +137,24 @@ func (p *proof) tell(err error) error {
 // EndSession implements store.Sessions. One of those who end a session at once
 // deletes its row, tells the clients, and records it.
 func (s *Store) EndSession(ctx context.Context, id string, now time.Time, events ...store.Event) error {
-	told, recorded := tell(now, thisSession, id), record(events)
-	return s.update(ctx,
-		exec(lockSession, id),
-		told,
-		func(t *tx) error {
-			n, err := t.count(`DELETE FROM sessions WHERE id = $1`, id)
-			if err != nil || n == 0 {
-				return err
-			}
-			return recorded(t)
-		},
-		endInteractions(id, ""))
+	return s.update(ctx, exec(lockSession, id), tell(now, thisSession, id), deleteSession(id, events), endInteractions(id, ""))
+}
+
+// EndIdleSession implements store.Sessions.
+func (s *Store) EndIdleSession(ctx context.Context, id string, events ...store.Event) error {
+	return s.update(ctx, deleteSession(id, events), endInteractions(id, ""))
+}
+
+// deleteSession records the events if the session is still there.
+func deleteSession(id string, events []store.Event) step {
+	recorded := record(events)
+	return func(t *tx) error {
+		n, err := t.count(`DELETE FROM sessions WHERE id = $1`, id)
+		if err != nil || n == 0 {
+			return err
+		}
+		return recorded(t)
+	}
 }
 
 // lockSession waits for who has the session in hand.

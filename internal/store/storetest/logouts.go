@@ -202,7 +202,18 @@ func logoutToWhomItConcerns(w *world) {
 	w.must(w.RemoveClient(w.ctx, "app", w.now))
 	w.hearing("app")
 	w.told("a client that was removed")
-	w.is("a session that ends by time", w.Sweep(w.ctx, w.visit(w.user()).session.ExpiresAt), nil)
+	idle, old := w.issued(w.user()), w.visit(w.user())
+	w.at(idle.visit, "app")
+	w.at(old, "app")
+	event := store.Event{At: w.now, Type: store.EventSessionIdle}
+	w.winners(race(func(int) error { return w.EndIdleSession(w.ctx, idle.session.ID, event) }))
+	w.is("session", w.sessionErr(idle.session), store.ErrNotFound)
+	w.is("interaction", w.interactionErr(idle.interaction), store.ErrNotFound)
+	w.is("access token", w.accessErr(idle.online), store.ErrNotFound)
+	events, err := w.Events(w.ctx, store.EventQuery{Type: event.Type, Limit: 2})
+	w.must(err)
+	w.count("events", len(events), 1)
+	w.must(w.Sweep(w.ctx, old.session.ExpiresAt))
 	w.told("time alone")
 }
 
