@@ -200,9 +200,11 @@ func (s *Sender) deliver(ctx context.Context, m *store.Logout) (goOn bool, err e
 		return true, s.Store.EndLogout(ctx, m.ID, s.event(m, store.EventLogoutGivenUp, m.Error))
 	}
 	status, err := s.Send(ctx, c, s.Subjects.Of(c, m.UserID), m.SID)
-	switch {
-	case ctx.Err() != nil:
+	if err != nil && ctx.Err() != nil {
 		return false, nil // the claim ends by itself
+	}
+	ctx = context.WithoutCancel(ctx) // what came back is noted, though the server stops
+	switch {
 	case err == nil && Took(status):
 		s.delivered.Add(1)
 		s.rest(c.ID, time.Time{})
