@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-id/sallyport"
 	"github.com/sallyport-id/sallyport/internal/admin"
@@ -282,7 +283,7 @@ func (a ask) with(header ...string) ask {
 func (c *checked) allowedDevice() string {
 	c.t.Helper()
 	_, answer := c.postForm("/device_authorization", "box", url.Values{"scope": {"openid"}})
-	c.clock.advance(30e9) // TOTP codes are good once
+	c.clock.advance(30 * time.Second) // TOTP codes are good once
 	b := c.rig.browser()
 	b.answer(b.signIn(c.mina, b.types(answer["user_code"].(string))).mustStep("consent", 200), "consent", "decision", "allow")
 	return answer["device_code"].(string)
