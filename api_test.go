@@ -67,8 +67,9 @@ func (r *rig) changeClient(id string, change func(*oidc.Client)) {
 	r.t.Helper()
 	c, err := r.Store().Client(r.t.Context(), id)
 	r.must(err)
+	old := c.Clone()
 	change(c)
-	r.must(r.Store().UpdateClient(r.t.Context(), c))
+	r.must(r.Store().UpdateClient(r.t.Context(), old, c))
 }
 
 // TestClientCredentials: a token for the one API that the client may use, which

@@ -37,14 +37,7 @@ func BenchmarkCodeFlow(b *testing.B) {
 	for _, alg := range []string{"ES256", "RS256"} {
 		b.Run(alg, func(b *testing.B) {
 			r := newRig(b)
-			c, err := r.Store().Client(b.Context(), "web")
-			if err != nil {
-				b.Fatal(err)
-			}
-			c.IDTokenAlg = alg
-			if err := r.Store().UpdateClient(b.Context(), c); err != nil {
-				b.Fatal(err)
-			}
+			r.changeClient("web", func(c *oidc.Client) { c.IDTokenAlg = alg })
 			signedIn := r.browser()
 			signedIn.signIn(r.mina, signedIn.authorize("web")).mustCode()
 			cookie := signedIn.session()

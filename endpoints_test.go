@@ -311,7 +311,7 @@ func register(id string, change func(*oidc.Client)) func(*ask) {
 		old, err := a.Store().Client(a.t.Context(), id)
 		a.must(err)
 		a.changeClient(id, change)
-		a.undo = append(a.undo, func() { a.must(a.Store().UpdateClient(a.t.Context(), old)) })
+		a.undo = append(a.undo, func() { a.changeClient(id, func(c *oidc.Client) { *c = *old }) })
 	}
 }
 

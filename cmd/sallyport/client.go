@@ -22,6 +22,7 @@ type clientCommands struct {
 	Add          clientAddCmd    `cmd:"" help:"Register an application; prints its secret, once."`
 	List         clientListCmd   `cmd:"" help:"List the applications."`
 	Show         clientShowCmd   `cmd:"" help:"Show all fields of one."`
+	Set          clientSetCmd    `cmd:"" help:"Change one: its name, where answers may go, what a sign-in must prove."`
 	SetKeys      clientKeysCmd   `cmd:"" help:"Replace the public keys in which one signs."`
 	SetLogout    clientLogoutCmd `cmd:"" help:"Change where one is told of sessions that end."`
 	TestLogout   testLogoutCmd   `cmd:"" help:"Tell one of a session that there is not, now, and say what came back."`

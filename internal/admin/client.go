@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -23,57 +24,98 @@ func (a *Admin) AddClient(ctx context.Context, c *oidc.Client) (secret string, e
 	return secret, a.Store.CreateClient(ctx, c, a.clientEvent(store.EventClientCreated, c.ID, c.Preset))
 }
 
+// triesToChange bounds how often a change is made anew because somebody else was faster.
+const triesToChange = 10
+
+// changeClient changes a registered client as it is at that moment, so that of two who
+// change it at once neither takes back what the other did. change says what the log is
+// told; an event without a type is not recorded, and nothing changes. What the client is
+// then is returned. store.ErrNotFound if there is no such client.
+func (a *Admin) changeClient(ctx context.Context, id string, change func(c *oidc.Client) (store.Event, error)) (*oidc.Client, error) {
+	for range triesToChange {
+		old, err := a.Store.Client(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("client %q: %w", id, err)
+		}
+		c := old.Clone()
+		event, err := change(c)
+		if err == nil {
+			err = c.Validate()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("client %q: %w", id, err)
+		}
+		if event.Type == "" {
+			return c, nil
+		}
+		if err = a.Store.UpdateClient(ctx, old, c, event); !errors.Is(err, store.ErrStale) {
+			return c, err
+		}
+	}
+	return nil, fmt.Errorf("client %q: %w", id, store.ErrStale)
+}
+
+// SetClient changes what a client is registered as, all at once, and returns it. Whoever
+// was given something that it allows no more loses that at the next use. An error of
+// change, or of what the client would be, says why nothing changed.
+func (a *Admin) SetClient(ctx context.Context, id string, change func(c *oidc.Client) error) (*oidc.Client, error) {
+	return a.changeClient(ctx, id, func(c *oidc.Client) (store.Event, error) {
+		old := c.Clone()
+		if err := change(c); err != nil {
+			return store.Event{}, err
+		}
+		what := changes(old, c)
+		if what == "" {
+			return store.Event{}, nil
+		}
+		return a.clientEvent(store.EventClientChanged, id, what), nil
+	})
+}
+
 // RotateSecret gives a client a new secret and returns it; it is not shown again.
 // The one before stays good beside it if keepOld is set, and everything older
 // ends. store.ErrNotFound if there is no such client; an error for a public one.
 // Of two who rotate at once the later one's secret is the client's.
 func (a *Admin) RotateSecret(ctx context.Context, id string, keepOld bool) (secret string, err error) {
-	c, err := a.Store.Client(ctx, id)
-	if err != nil {
-		return "", fmt.Errorf("client %q: %w", id, err)
-	}
-	if !c.HasSecret() {
-		return "", fmt.Errorf("client %q is public or signs, and has no secret", id)
-	}
 	secret, hash := store.NewSecret()
-	hashes := [][]byte{hash}
-	if keepOld && len(c.SecretHashes) > 0 {
-		hashes = append(hashes, c.SecretHashes[0])
+	_, err = a.changeClient(ctx, id, func(c *oidc.Client) (store.Event, error) {
+		if !c.HasSecret() {
+			return store.Event{}, errors.New("is public or signs, and has no secret")
+		}
+		hashes, detail := [][]byte{hash}, "the old one ended"
+		if keepOld && len(c.SecretHashes) > 0 {
+			hashes, detail = append(hashes, c.SecretHashes[0]), "the old one stays"
+		}
+		c.SecretHashes = hashes
+		return a.clientEvent(store.EventClientSecretRotated, id, detail), nil
+	})
+	if err != nil {
+		return "", err
 	}
-	c.SecretHashes = hashes
-	detail := "the old one ended"
-	if keepOld {
-		detail = "the old one stays"
-	}
-	return secret, a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientSecretRotated, id, detail))
+	return secret, nil
 }
 
 // SetKeys replaces the public keys in which a client signs by these, or by those that are
 // fetched from uri; one of the two is empty. Who holds an old one is the client no
 // more. store.ErrNotFound if there is no such client.
 func (a *Admin) SetKeys(ctx context.Context, id string, jwks []byte, uri string) error {
-	c, err := a.Store.Client(ctx, id)
-	if err != nil {
-		return fmt.Errorf("client %q: %w", id, err)
-	}
-	c.JWKS, c.JWKSURI = jwks, uri
-	if err := c.Validate(); err != nil {
-		return fmt.Errorf("client %q: %w", id, err)
-	}
-	return a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientKeysChanged, id, ""))
+	_, err := a.changeClient(ctx, id, func(c *oidc.Client) (store.Event, error) {
+		c.JWKS, c.JWKSURI = jwks, uri
+		return a.clientEvent(store.EventClientKeysChanged, id, ""), nil
+	})
+	return err
 }
 
 // EndOldSecrets ends all secrets of a client but its newest.
 func (a *Admin) EndOldSecrets(ctx context.Context, id string) error {
-	c, err := a.Store.Client(ctx, id)
-	if err != nil {
-		return fmt.Errorf("client %q: %w", id, err)
-	}
-	if len(c.SecretHashes) < 2 {
-		return fmt.Errorf("client %q has no old secret", id)
-	}
-	c.SecretHashes = c.SecretHashes[:1]
-	return a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientSecretEnded, id, ""))
+	_, err := a.changeClient(ctx, id, func(c *oidc.Client) (store.Event, error) {
+		if len(c.SecretHashes) < 2 {
+			return store.Event{}, errors.New("has no old secret")
+		}
+		c.SecretHashes = c.SecretHashes[:1]
+		return a.clientEvent(store.EventClientSecretEnded, id, ""), nil
+	})
+	return err
 }
 
 // RemoveClient forgets a client and ends what was issued to it.

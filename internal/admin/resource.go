@@ -77,24 +77,17 @@ func (a *Admin) DenyClient(ctx context.Context, id, uri string) error {
 		before := len(c.Resources)
 		c.Resources = slices.DeleteFunc(c.Resources, func(a oidc.ResourceAccess) bool { return a.URI == uri })
 		if len(c.Resources) == before {
-			return fmt.Errorf("client %q may do nothing at %q", id, uri)
+			return fmt.Errorf("may do nothing at %q", uri)
 		}
 		return nil
 	})
 }
 
 func (a *Admin) changeAccess(ctx context.Context, id, event, uri string, change func(*oidc.Client) error) error {
-	c, err := a.Store.Client(ctx, id)
-	if err != nil {
-		return fmt.Errorf("client %q: %w", id, err)
-	}
-	if err := change(c); err != nil {
-		return err
-	}
-	if err := c.Validate(); err != nil {
-		return fmt.Errorf("client %q: %w", id, err)
-	}
-	return a.Store.UpdateClient(ctx, c, store.Event{At: a.Now(), Type: event, ClientID: id, Detail: uri})
+	_, err := a.changeClient(ctx, id, func(c *oidc.Client) (store.Event, error) {
+		return a.clientEvent(event, id, uri), change(c)
+	})
+	return err
 }
 
 // access returns what the client may do with the API, to be changed.

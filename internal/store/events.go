@@ -129,6 +129,7 @@ const (
 	EventClientDenied        = "client.denied"
 	EventClientKeysChanged   = "client.keys.changed"
 	EventClientLogoutChanged = "client.logout.changed"
+	EventClientChanged       = "client.changed"
 	EventClientAuthFailed    = "client.auth.failed"
 
 	EventResourceCreated = "resource.created"
@@ -164,7 +165,7 @@ func EventTypes() []string {
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
 		EventLogoutDelivered, EventLogoutRefused, EventLogoutGivenUp, EventLogoutDropped,
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserProfile, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
-		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientKeysChanged, EventClientLogoutChanged, EventClientAuthFailed,
+		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientKeysChanged, EventClientLogoutChanged, EventClientChanged, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,
 		EventPolicyChanged, EventDatabaseRestored,

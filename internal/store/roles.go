@@ -15,7 +15,9 @@ type Clients interface {
 	Clients(ctx context.Context) ([]*oidc.Client, error)
 	// CreateClient fails with ErrExists if the id is taken.
 	CreateClient(ctx context.Context, c *oidc.Client, events ...Event) error
-	UpdateClient(ctx context.Context, c *oidc.Client, events ...Event) error
+	// UpdateClient puts c in the place of old, as Client returned it: ErrStale if the
+	// client is another by now, ErrNotFound if there is none.
+	UpdateClient(ctx context.Context, old, c *oidc.Client, events ...Event) error
 	// RemoveClient ends the client's grants, interactions, consents and its own
 	// tokens with it, so that another client of the same id inherits nothing.
 	RemoveClient(ctx context.Context, id string, now time.Time, events ...Event) error

@@ -164,12 +164,14 @@ func (s *Service) newAccess(r *call, i issuance, proven *oidc.Authentication) (t
 	t = &store.AccessToken{ID: store.NewID(), GrantID: i.grant.ID, Resource: i.api, Scope: i.scope, JKT: r.jkt,
 		CreatedAt: r.now, ExpiresAt: r.now.Add(lifetime(r.client, i.api))}
 	var claims *oidc.AccessToken
-	if i.api != nil {
+	if i.api == nil {
+		t.Scope = within(i.scope, r.client.Scopes)
+	} else {
 		t.Scope = within(i.scope, r.client.ScopesAt(i.api))
 		claims = s.userClaims(t, i.grant, s.Subjects.Of(r.client, i.user.ID), t.Scope, proven)
 	}
 	if len(t.Scope) == 0 {
-		return nil, "", oidc.Errorf(oidc.InvalidScope, "nothing of scope is the client's at this API")
+		return nil, "", oidc.Errorf(oidc.InvalidScope, "nothing of scope is the client's any more, or at this API")
 	}
 	token, t.SecretHash, err = s.mint(AccessPrefix+t.ID, i.api, claims)
 	return t, token, err

@@ -45,7 +45,7 @@ func (s *Service) Userinfo(ctx context.Context, token oidc.Presented, method str
 	if !oidc.HasScope(access.Scope, oidc.ScopeOpenID) {
 		return nil, oidc.Errorf(oidc.InsufficientScope, "the access token has no scope openid")
 	}
-	claims := oidc.UserClaims(access.Scope, c.MayAsk(grant.UserInfo), profile(user))
+	claims := oidc.UserClaims(within(access.Scope, c.Scopes), c.MayAsk(grant.UserInfo), profile(user))
 	claims["sub"] = s.Subjects.Of(c, user.ID)
 	return claims, nil
 }

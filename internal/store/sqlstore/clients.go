@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -93,10 +95,22 @@ func (s *Store) CreateClient(ctx context.Context, c *oidc.Client, events ...stor
 		record(events))
 }
 
-// UpdateClient implements store.Clients.
-func (s *Store) UpdateClient(ctx context.Context, c *oidc.Client, events ...store.Event) error {
+// UpdateClient implements store.Clients. What is compared is what the texts mean, for
+// another release may have written the one that is there, and then the texts, which
+// decide between those who have all read the same.
+func (s *Store) UpdateClient(ctx context.Context, old, c *oidc.Client, events ...store.Event) error {
+	was, id, body, hears := old.Clone(), c.ID, asJSON(c), bit(c.BackchannelLogoutURI != "")
 	return s.update(ctx,
-		must(store.ErrNotFound, `UPDATE clients SET body = $2, hears_logout = $3 WHERE id = $1`, c.ID, asJSON(c), bit(c.BackchannelLogoutURI != "")),
+		func(t *tx) error {
+			var text string
+			if err := t.row(`SELECT body FROM clients WHERE id = $1`, []any{id}, &text); err != nil {
+				return err
+			}
+			if now, err := s.decoded.client(text); err != nil || !reflect.DeepEqual(now, was) {
+				return errors.Join(err, store.ErrStale)
+			}
+			return must(store.ErrStale, `UPDATE clients SET body = $2, hears_logout = $3 WHERE id = $1 AND body = $4`, id, body, hears, text)(t)
+		},
 		record(events))
 }
 

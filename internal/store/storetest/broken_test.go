@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -58,6 +59,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		"UsedOnce":                       func(s *sqlstore.Store) store.Store { return &loadCheckMark{Store: s, used: map[string]bool{}} },
 		"CodeWrongSecretIsNeverReuse":    func(s *sqlstore.Store) store.Store { return &ignoresSecret{s} },
 		"RemoveResourceLeavesNoHeir":     func(s *sqlstore.Store) store.Store { return &findsByURI{s} },
+		"ClientChangedByOne":             func(s *sqlstore.Store) store.Store { return &looksAtClient{s} },
 		"ClientTokenEndsWithItsClient":   func(s *sqlstore.Store) store.Store { return &bornAgain{Store: s} },
 		"TOTPStepAcceptedOnce":           func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
 		"TOTPStepsOnlyRise":              func(s *sqlstore.Store) store.Store { return &checksSteps{s} },
@@ -185,16 +187,43 @@ func (s *findsByURI) IssueClientToken(ctx context.Context, t *store.ClientToken,
 	return s.Store.IssueClientToken(ctx, &heirs, events...)
 }
 
+// looksAtClient looks whether the client is what it was, and then changes it whatever it
+// is by then.
+type looksAtClient struct{ *sqlstore.Store }
+
+func (s *looksAtClient) UpdateClient(ctx context.Context, old, c *oidc.Client, events ...store.Event) error {
+	if now, err := s.Client(ctx, c.ID); err != nil || !reflect.DeepEqual(now, old) {
+		return errors.Join(err, store.ErrStale)
+	}
+	for {
+		now, err := s.Client(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		if err := s.Store.UpdateClient(ctx, now, c, events...); !errors.Is(err, store.ErrStale) {
+			return err
+		}
+	}
+}
+
 // bornAgain disables a client instead of removing it, and lets the next have its
 // row.
 type bornAgain struct{ *sqlstore.Store }
 
 func (s *bornAgain) RemoveClient(ctx context.Context, id string, _ time.Time, events ...store.Event) error {
-	return s.UpdateClient(ctx, &oidc.Client{ID: id, Disabled: true}, events...)
+	return s.become(ctx, &oidc.Client{ID: id, Disabled: true}, events...)
+}
+
+func (s *bornAgain) become(ctx context.Context, c *oidc.Client, events ...store.Event) error {
+	old, err := s.Client(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return s.UpdateClient(ctx, old, c, events...)
 }
 
 func (s *bornAgain) CreateClient(ctx context.Context, c *oidc.Client, events ...store.Event) error {
-	if err := s.UpdateClient(ctx, c); err == nil {
+	if err := s.become(ctx, c); err == nil {
 		return nil
 	}
 	return s.Store.CreateClient(ctx, c, events...)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/sallyport-id/sallyport/internal/oidc"
@@ -38,11 +39,12 @@ func clientUpdatedAndRemoved(w *world) {
 	c := &oidc.Client{ID: "shop"}
 	_, err := w.Client(w.ctx, c.ID)
 	w.is("read none", err, store.ErrNotFound)
-	w.is("update none", w.UpdateClient(w.ctx, c), store.ErrNotFound)
+	w.is("update none", w.UpdateClient(w.ctx, c, c), store.ErrNotFound)
 	w.is("remove none", w.RemoveClient(w.ctx, c.ID, w.now), store.ErrNotFound)
 	w.must(w.CreateClient(w.ctx, c))
+	old := c.Clone()
 	c.Name = "Shop"
-	w.must(w.UpdateClient(w.ctx, c))
+	w.must(w.UpdateClient(w.ctx, old, c))
 	got, err := w.Client(w.ctx, c.ID)
 	w.must(err)
 	if got.Name != "Shop" {
@@ -51,6 +53,38 @@ func clientUpdatedAndRemoved(w *world) {
 	w.must(w.RemoveClient(w.ctx, c.ID, w.now))
 	_, err = w.Client(w.ctx, c.ID)
 	w.is("read removed", err, store.ErrNotFound)
+}
+
+// becomes changes the client that has the id of c, whatever it is.
+func (w *world) becomes(c *oidc.Client) {
+	w.Helper()
+	old, err := w.Client(w.ctx, c.ID)
+	w.must(err)
+	w.must(w.UpdateClient(w.ctx, old, c))
+}
+
+// clientChangedByOne: of all who have read the same client one changes it, and nobody who
+// has read what it is no more, or another that had its id before.
+func clientChangedByOne(w *world) {
+	first := &oidc.Client{ID: "shop", SecretHashes: [][]byte{{1}}}
+	w.must(w.CreateClient(w.ctx, first))
+	changed := func(i int) *oidc.Client { return &oidc.Client{ID: "shop", MinLevel: oidc.Level(i + 1)} }
+	errs := race(func(i int) error {
+		return w.UpdateClient(w.ctx, first, changed(i), store.Event{At: w.now, Type: "changed"})
+	})
+	w.count("winners", w.winners(errs, store.ErrStale), 1)
+	won := slices.Index(errs, nil)
+	got, err := w.Client(w.ctx, "shop")
+	w.must(err)
+	if !reflect.DeepEqual(got, changed(won)) {
+		w.Errorf("got %+v, want the winner's", got)
+	}
+	w.is("by whoever read it before", w.UpdateClient(w.ctx, first, changed(0), store.Event{At: w.now, Type: "lost"}), store.ErrStale)
+	w.must(w.RemoveClient(w.ctx, "shop", w.now))
+	w.must(w.CreateClient(w.ctx, first))
+	w.is("of another with its id", w.UpdateClient(w.ctx, got, changed(0)), store.ErrStale)
+	w.must(w.UpdateClient(w.ctx, first, changed(0)))
+	w.count("events", len(w.events()), 1)
 }
 
 // removeClientLeavesNoHeir: whoever gets the id later gets nothing else.

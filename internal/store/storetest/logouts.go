@@ -187,10 +187,10 @@ func logoutToWhomItConcerns(w *world) {
 	w.must(w.EndSession(w.ctx, v.session.ID, w.now))
 	w.told("again")
 	later.BackchannelLogoutURI = "https://later.example/logout"
-	w.must(w.UpdateClient(w.ctx, later))
+	w.becomes(later)
 	next := w.visit(v.user)
 	sid := w.at(next, "later")
-	w.must(w.UpdateClient(w.ctx, &oidc.Client{ID: "mail"}))
+	w.becomes(&oidc.Client{ID: "mail"})
 	w.at(next, "mail")
 	w.must(w.EndSession(w.ctx, next.session.ID, w.now))
 	w.told("as clients are now", sid)

@@ -125,7 +125,7 @@ func clientTokenEndsWithItsClient(w *world) {
 	w.must(w.IssueClientToken(w.ctx, t))
 	w.is("its own token", w.clientTokenErr(t), nil)
 	c.Name = "Worker"
-	w.must(w.UpdateClient(w.ctx, c))
+	w.becomes(c)
 	w.is("its own token, after a change", w.clientTokenErr(t), nil)
 }
 

@@ -117,6 +117,7 @@ var Checks = []Check{
 	{"ClientKept", clientKept},
 	{"ClientIDUnique", clientIDUnique},
 	{"ClientUpdatedAndRemoved", clientUpdatedAndRemoved},
+	{"ClientChangedByOne", clientChangedByOne},
 	{"RemoveClientLeavesNoHeir", removeClientLeavesNoHeir},
 
 	{"ResourceKept", resourceKept},
