@@ -24,7 +24,6 @@ type clientCommands struct {
 	Show         clientShowCmd   `cmd:"" help:"Show all fields of one."`
 	Set          clientSetCmd    `cmd:"" help:"Change one: its name, where answers may go, what a sign-in must prove."`
 	SetKeys      clientKeysCmd   `cmd:"" help:"Replace the public keys in which one signs."`
-	SetLogout    clientLogoutCmd `cmd:"" help:"Change where one is told of sessions that end."`
 	TestLogout   testLogoutCmd   `cmd:"" help:"Tell one of a session that there is not, now, and say what came back."`
 	Logouts      logoutsCmd      `cmd:"" help:"List what they are still to be told of sessions that have ended."`
 	RotateSecret clientRotateCmd `cmd:"" help:"Give one a new secret; prints it, once."`

@@ -24,6 +24,7 @@ type clientSetCmd struct {
 	RemoveRedirectURI     []string       `name:"remove-redirect-uri" sep:"none" placeholder:"URI" help:"Where answers may go no more. May be repeated."`
 	AddPostLogoutURI      []string       `name:"add-post-logout-redirect-uri" sep:"none" placeholder:"URI" help:"Where people may go after signing out, too. May be repeated."`
 	RemovePostLogoutURI   []string       `name:"remove-post-logout-redirect-uri" sep:"none" placeholder:"URI" help:"Where they may go no more. May be repeated."`
+	BackchannelLogoutURI  *string        `name:"backchannel-logout-uri" placeholder:"URI" help:"Where it is told of sessions that end, from the next sign-in on; empty: nowhere."`
 	AddScope              []string       `placeholder:"SCOPE" help:"A scope that it may ask for: profile, email, address, phone, groups or offline_access. May be repeated."`
 	RemoveScope           []string       `placeholder:"SCOPE" help:"One that it may ask for no more; what it has of it ends. May be repeated."`
 	MinLevel              *int           `placeholder:"LEVEL" help:"The floor under the policy, as of client add. What it was given for less ends."`
@@ -86,6 +87,7 @@ func (c *clientSetCmd) change(client *oidc.Client) error {
 		client.SkipConsent = !*c.AskConsent
 	}
 	set(&client.Name, c.Name)
+	set(&client.BackchannelLogoutURI, c.BackchannelLogoutURI)
 	set(&client.AccessTokenTTL, c.AccessTokenTTL)
 	set(&client.RefreshTokenTTL, c.RefreshTokenTTL)
 	set(&client.RefreshTokenIdle, c.RefreshTokenIdle)

@@ -18,19 +18,6 @@ import (
 	"github.com/sallyport-id/sallyport/internal/store/sqlstore"
 )
 
-type clientLogoutCmd struct {
-	configFlag
-	ID  string `arg:"" help:"The client_id."`
-	URI string `arg:"" optional:"" help:"Where it is told; without one it is told no more."`
-}
-
-// Run sets or takes away the URI. Running servers know it at once.
-func (c *clientLogoutCmd) Run() error {
-	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
-		return a.SetLogoutURI(ctx, c.ID, c.URI)
-	})
-}
-
 type testLogoutCmd struct {
 	configFlag
 	outputFlag
@@ -63,7 +50,7 @@ func (c *testLogoutCmd) Run() error {
 			return fmt.Errorf("client %q: %w", c.ID, err)
 		}
 		if client.BackchannelLogoutURI == "" {
-			return fmt.Errorf("client %q has no backchannel_logout_uri: \"sallyport client set-logout\" gives it one", c.ID)
+			return fmt.Errorf("client %q has no backchannel_logout_uri: \"sallyport client set --backchannel-logout-uri\" gives it one", c.ID)
 		}
 		user, sid := store.NewID(), store.NewID() // nobody's
 		if c.User != "" {

@@ -126,19 +126,3 @@ func (a *Admin) RemoveClient(ctx context.Context, id string) error {
 	}
 	return nil
 }
-
-// SetLogoutURI changes where a client is told of sessions that end; "" tells it no
-// more. It takes effect with sign-ins from now on. store.ErrNotFound if there is no
-// such client.
-func (a *Admin) SetLogoutURI(ctx context.Context, id, uri string) error {
-	c, err := a.Store.Client(ctx, id)
-	if err != nil {
-		return fmt.Errorf("client %q: %w", id, err)
-	}
-	before := c.BackchannelLogoutURI
-	c.BackchannelLogoutURI = uri
-	if err := c.Validate(); err != nil {
-		return fmt.Errorf("client %q: %w", id, err)
-	}
-	return a.Store.UpdateClient(ctx, c, a.clientEvent(store.EventClientLogoutChanged, id, before+" → "+uri))
-}

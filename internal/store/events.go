@@ -128,7 +128,6 @@ const (
 	EventClientAllowed       = "client.allowed"
 	EventClientDenied        = "client.denied"
 	EventClientKeysChanged   = "client.keys.changed"
-	EventClientLogoutChanged = "client.logout.changed"
 	EventClientChanged       = "client.changed"
 	EventClientAuthFailed    = "client.auth.failed"
 
@@ -165,7 +164,7 @@ func EventTypes() []string {
 		EventSessionEnded, EventSessionIdle, EventSessionReplaced, EventSessionSwitched,
 		EventLogoutDelivered, EventLogoutRefused, EventLogoutGivenUp, EventLogoutDropped,
 		EventUserCreated, EventUserDisabled, EventUserEnabled, EventUserRemoved, EventUserProfile, EventUserReset, EventUserResetFactors, EventUserUnlocked, EventUserGroups, EventUserGrace, EventGraceStarted,
-		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientKeysChanged, EventClientLogoutChanged, EventClientChanged, EventClientAuthFailed,
+		EventClientCreated, EventClientRemoved, EventClientSecretRotated, EventClientSecretEnded, EventClientAllowed, EventClientDenied, EventClientKeysChanged, EventClientChanged, EventClientAuthFailed,
 		EventResourceCreated, EventResourceRemoved,
 		EventKeyCreated, EventKeyRotated, EventKeyReplaced, EventKeyResealed,
 		EventPolicyChanged, EventDatabaseRestored,
