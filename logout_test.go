@@ -364,7 +364,7 @@ func TestBackchannelLogoutAtOnce(t *testing.T) {
 }
 
 // TestBackchannelLogoutToNobody: a client that is gone, or told no more, or was never
-// signed in to.
+// signed in to; and of a session that nobody used for too long.
 func TestBackchannelLogoutToNobody(t *testing.T) {
 	t.Parallel()
 	r, shop, web := newLogoutRig(t)
@@ -379,8 +379,13 @@ func TestBackchannelLogoutToNobody(t *testing.T) {
 	b.signIn(r.mina, b.authorize("spa")).mustCode()
 	b.signsOut()
 	r.tell()
+	r.hears("web", web.URL)
+	idle := r.signedIn("web")
+	r.clock.advance(2 * time.Hour)
+	idle.authorize("web").mustStep("login", 200)
+	r.tell()
 	shop.mustCome(t, "removed", 0)
-	web.mustCome(t, "told no more", 0)
+	web.mustCome(t, "told no more, and what time alone ended", 0)
 	if n := r.waiting(); n != 0 {
 		t.Errorf("%d messages wait", n)
 	}

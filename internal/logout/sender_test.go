@@ -124,35 +124,40 @@ func (r *running) waiting() store.LogoutCount {
 // TestSenderBoundsItsRequests: to one application, and to all; what waits follows.
 func TestSenderBoundsItsRequests(t *testing.T) {
 	t.Parallel()
-	r := run(t)
-	const clients, each = 20, 6
-	for i := range clients {
-		r.ends(fmt.Sprint("app", i), each)
-	}
-	for range 10 { // a look each, and each begins one more at most
-		r.wake <- struct{}{}
-	}
-	for range 64 {
-		<-r.came
-	}
-	for range 3 {
-		r.wake <- struct{}{}
-	}
-	for range clients * each {
-		r.answer <- nil
-		r.wake <- struct{}{}
-	}
-	r.stop()
-	if n := r.waiting(); n.Pending != 0 {
-		t.Errorf("%d messages wait, though all were taken", n.Pending)
-	}
-	if got := r.most[""]; got != 64 {
-		t.Errorf("got %d requests at once, want 64", got)
-	}
-	for to, got := range r.most {
-		if to != "" && got > 4 {
-			t.Errorf("got %d requests to %s at once, want 4 at most", got, to)
-		}
+	for _, c := range []struct{ clients, each, atOnce int }{{3, 12, 12}, {20, 5, 64}} {
+		t.Run(fmt.Sprint(c.clients), func(t *testing.T) {
+			t.Parallel()
+			r := run(t)
+			for i := range c.clients {
+				r.ends(fmt.Sprint("app", i), c.each)
+			}
+			for range 10 { // a look each, and each begins one more at most
+				r.wake <- struct{}{}
+			}
+			for range c.atOnce {
+				<-r.came
+			}
+			for range 300 { // in which any more would come
+				r.wake <- struct{}{}
+				r.waiting()
+			}
+			for range c.clients * c.each {
+				r.answer <- nil
+				r.wake <- struct{}{}
+			}
+			r.stop()
+			if n := r.waiting(); n.Pending != 0 {
+				t.Errorf("%d messages wait, though all were taken", n.Pending)
+			}
+			if got := r.most[""]; got != c.atOnce {
+				t.Errorf("got %d requests at once, want %d", got, c.atOnce)
+			}
+			for to, got := range r.most {
+				if to != "" && got > 4 {
+					t.Errorf("got %d requests to %s at once, want 4 at most", got, to)
+				}
+			}
+		})
 	}
 }
 
