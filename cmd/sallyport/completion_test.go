@@ -26,7 +26,7 @@ func TestComplete(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"ser":                                  "serve",
-		"client ":                              "add list show set-keys test-logout logouts rotate-secret remove",
+		"client ":                              "add list show set set-keys test-logout logouts rotate-secret remove",
 		"client ro":                            "rotate-secret",
 		"client rotate-secret x --keep":        "--keep-old",
 		"client list --out":                    "--output",
