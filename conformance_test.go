@@ -2,6 +2,7 @@ package sallyport_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/x509"
 	"maps"
 	"net/url"
 	"slices"
@@ -29,6 +30,9 @@ var plans = []plan{
 		"oidcc-rp-initiated-logout-modified-id-token-hint", "oidcc-rp-initiated-logout-bad-id-token-hint", "oidcc-rp-initiated-logout-no-id-token-hint",
 		"oidcc-rp-initiated-logout-no-params", "oidcc-rp-initiated-logout-no-post-logout-redirect-uri", "oidcc-rp-initiated-logout-only-state",
 	}, logoutModules},
+	{"oidcc-backchannel-rp-initiated-logout", "", backChannel, []string{
+		"oidcc-backchannel-logout-discovery-endpoint-verification", "oidcc-backchannel-rp-initiated-logout",
+	}, backChannelModules},
 	{"fapi2-security-profile-final", "", fapi2, []string{ // private_key_jwt, dpop, openid_connect
 		"discovery-end-point-verification", "happy-flow", "user-rejects-authentication",
 		"ensure-authorization-request-without-state-success", "ensure-authorization-request-without-nonce-success",
@@ -88,6 +92,8 @@ type suite struct {
 	user person
 	mode string
 	keys map[string]*ecdsa.PrivateKey // of clients that have one
+	pool *x509.CertPool               // of certificates that the server trusts
+	told *listener                    // of logouts, nil: none
 }
 
 // TestOIDF runs each module of each plan, those of a plan one after another: some move
@@ -97,19 +103,22 @@ func TestOIDF(t *testing.T) {
 	for _, p := range plans {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			r := emptyRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{Require: sallyport.Off}} })
+			pool := x509.NewCertPool()
+			r := emptyRig(t, func(c *sallyport.Config) { c.Policy = []sallyport.Rule{{Require: sallyport.Off}} },
+				func(c *sallyport.Config) { sallyport.ReachLoopback(c, pool) }, sallyport.LogoutsByHand)
 			user := r.addPerson(t.Context(), "oidf", false)
 			locale := "ko-KR"
 			r.must(r.Admin().SetProfile(t.Context(), r.user("oidf"), admin.ProfileChange{Locale: &locale, Claims: everyClaim}))
-			s := &suite{r.browser(), user, p.mode, map[string]*ecdsa.PrivateKey{}}
-			p.setUp(s)
+			all := suite{r.browser(), user, p.mode, map[string]*ecdsa.PrivateKey{}, pool, nil}
+			p.setUp(&all)
 			for _, name := range p.modules {
 				t.Run(name, func(t *testing.T) {
 					own := *r
 					own.t = t
-					s := &suite{own.browser(), user, p.mode, s.keys}
+					s := all
+					s.browser = own.browser()
 					s.discovery()
-					p.tests[name](s)
+					p.tests[name](&s)
 				})
 			}
 		})
