@@ -62,7 +62,8 @@ func (v *visitor) open(address string) visited {
 }
 
 var (
-	formTag  = regexp.MustCompile(`(?s)<form[^>]*\saction="([^"]*)"`)
+	formTag  = regexp.MustCompile(`(?s)<form[^>]*>`)
+	actionOf = regexp.MustCompile(`\saction="([^"]*)"`)
 	inputTag = regexp.MustCompile(`(?s)<input[^>]*>`)
 	nameOf   = regexp.MustCompile(`\sname="([^"]*)"`)
 	valueOf  = regexp.MustCompile(`\svalue="([^"]*)"`)
@@ -72,13 +73,15 @@ var (
 func (p visited) submit(values ...string) visited {
 	t := p.visitor.t
 	t.Helper()
-	action := formTag.FindStringSubmatch(p.body)
-	if action == nil {
+	if !formTag.MatchString(p.body) {
 		t.Fatalf("%s has no form: %d %s", p.url, p.status, p.body)
 	}
-	to, err := p.url.Parse(html.UnescapeString(action[1]))
-	if err != nil {
-		t.Fatal(err)
+	to := p.url
+	if action := actionOf.FindStringSubmatch(formTag.FindString(p.body)); action != nil {
+		var err error
+		if to, err = p.url.Parse(html.UnescapeString(action[1])); err != nil {
+			t.Fatal(err)
+		}
 	}
 	form := url.Values{}
 	for _, tag := range inputTag.FindAllString(p.body, -1) {
