@@ -1,11 +1,15 @@
 package rp
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // withCertificate copies a client, nil for one that uses http.DefaultTransport. The
@@ -49,4 +53,22 @@ func (c Config) checkCertificate() error {
 		return errors.New("Config.Certificate: a server without TLS sees none")
 	}
 	return nil
+}
+
+// certificateKey is what a server knows a certificate that is signed by itself by (RFC
+// 8705 §2.2).
+func (c Config) certificateKey() (jose.JSONWebKey, error) {
+	certificate, err := c.Certificate()
+	if err == nil && (certificate == nil || len(certificate.Certificate) == 0) {
+		err = errors.New("there is none")
+	}
+	if err != nil {
+		return jose.JSONWebKey{}, fmt.Errorf("rp: Config.Certificate: %w", err)
+	}
+	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
+	if err != nil {
+		return jose.JSONWebKey{}, fmt.Errorf("rp: Config.Certificate: %w", err)
+	}
+	sum := sha256.Sum256(leaf.Raw)
+	return jose.JSONWebKey{Key: leaf.PublicKey, Certificates: []*x509.Certificate{leaf}, CertificateThumbprintSHA256: sum[:]}, nil
 }

@@ -39,7 +39,7 @@ func (r Registration) GoString() string { return r.String() }
 // Register registers a client at its server (RFC 7591, OpenID Connect Dynamic Client
 // Registration 1.0). config is what New will get, without ClientID and ClientSecret,
 // which the Registration's Config has. What it says becomes metadata: redirect_uris,
-// token_endpoint_auth_method, the jwks of PrivateKey, and so on. metadata adds others,
+// token_endpoint_auth_method, the jwks of PrivateKey or Certificate, and so on. metadata adds others,
 // such as client_name, scope or software_statement, and comes before those. token is
 // the initial access token, "" if the server takes everyone.
 //
@@ -69,8 +69,10 @@ func Register(ctx context.Context, config Config, metadata map[string]any, token
 	if m.registrationEndpoint == "" {
 		return nil, &UnavailableError{Doing: doing, Err: errors.New("the server has no registration endpoint")}
 	}
-	all := asking.clientMetadata()
-	maps.Copy(all, metadata)
+	all, err := asking.clientMetadata(metadata)
+	if err != nil {
+		return nil, err
+	}
 	a, err := c.sendJSON(ctx, http.MethodPost, m.registrationEndpoint, token, all)
 	if err != nil {
 		return nil, &UnavailableError{Doing: doing, Err: err}
@@ -92,8 +94,10 @@ func (r *Registration) Read(ctx context.Context) (*Registration, error) {
 // What comes back takes the place of the Registration. Errors are those of Register.
 func (r *Registration) Update(ctx context.Context, metadata map[string]any) (*Registration, error) {
 	config := r.Config.withDefaults()
-	all := config.clientMetadata()
-	maps.Copy(all, metadata)
+	all, err := config.clientMetadata(metadata)
+	if err != nil {
+		return nil, err
+	}
 	all["client_id"] = config.ClientID
 	if config.ClientSecret != "" {
 		all["client_secret"] = config.ClientSecret
@@ -178,8 +182,9 @@ func (c *Client) sendJSON(ctx context.Context, method, url, token string, docume
 
 func (c Config) usesSecret() bool { return c.AuthMethod == AuthBasic || c.AuthMethod == AuthPost }
 
-// clientMetadata is what a configuration says in the words of RFC 7591 §2.
-func (c Config) clientMetadata() map[string]any {
+// clientMetadata is what a configuration says in the words of RFC 7591 §2, and more,
+// which comes before that.
+func (c Config) clientMetadata(more map[string]any) (map[string]any, error) {
 	m := map[string]any{"token_endpoint_auth_method": c.AuthMethod}
 	if c.RedirectURL != "" {
 		m["redirect_uris"] = []string{c.RedirectURL}
@@ -191,6 +196,13 @@ func (c Config) clientMetadata() map[string]any {
 		m["jwks"] = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: c.PrivateKey.Public(), KeyID: c.KeyID, Algorithm: c.KeyAlg, Use: "sig"}}}
 		m["token_endpoint_auth_signing_alg"] = c.KeyAlg
 	}
+	if c.AuthMethod == AuthSelfSignedTLS {
+		key, err := c.certificateKey()
+		if err != nil {
+			return nil, err
+		}
+		m["jwks"] = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key}}
+	}
 	if c.DPoPKey != nil {
 		m["dpop_bound_access_tokens"] = true // RFC 9449 §5.2
 	}
@@ -200,7 +212,8 @@ func (c Config) clientMetadata() map[string]any {
 	if c.PushRequests {
 		m["require_pushed_authorization_requests"] = true // RFC 9126 §6
 	}
-	return m
+	maps.Copy(m, more)
+	return m, nil
 }
 
 // parseRegistration reads what the server registered (RFC 7591 §3.2.1, RFC 7592 §3).

@@ -2,6 +2,8 @@ package rp_test
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"reflect"
 	"strings"
@@ -106,6 +108,30 @@ func TestRegisterSaysWhatTheConfigSays(t *testing.T) {
 				t.Errorf("%s: got the key %v", what, key)
 			}
 		}
+	}
+}
+
+// TestRegisterTheCertificate: one that is signed by itself goes with its key.
+func TestRegisterTheCertificate(t *testing.T) {
+	t.Parallel()
+	p := rptest.NewTLSProvider(t)
+	config := unregistered(p)
+	reg, err := rp.Register(t.Context(), config, nil, rptest.InitialAccessToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, _ := config.Certificate()
+	key := p.Registered()["jwks"].(map[string]any)["keys"].([]any)[0].(map[string]any)
+	if want := base64.StdEncoding.EncodeToString(certificate.Certificate[0]); key["x5c"].([]any)[0] != want || key["kty"] != "EC" || key["d"] != nil {
+		t.Errorf("got %v", key)
+	}
+	a := newTLSApp(t, p, func(c *rp.Config) { *c = reg.Config })
+	if _, err := a.signIn(); err != nil {
+		t.Errorf("signing in: %v", err)
+	}
+	config.Certificate = func() (*tls.Certificate, error) { return nil, nil }
+	if _, err := rp.Register(t.Context(), config, nil, rptest.InitialAccessToken); err == nil || !strings.Contains(err.Error(), "Config.Certificate") {
+		t.Errorf("no certificate: got %v", err)
 	}
 }
 
