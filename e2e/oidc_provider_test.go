@@ -3,6 +3,8 @@ package e2e
 import (
 	"bufio"
 	"crypto/ecdsa"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,8 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"github.com/sallyport-id/sallyport/rp"
 	"github.com/sallyport-id/sallyport/rs"
+	"github.com/sallyport-id/sallyport/rs/rstest"
 )
 
 const (
@@ -23,16 +28,17 @@ const (
 	strongACR   = "urn:sallyport:acr:2fa"
 )
 
-// oidcProvider starts oidc-provider and returns its issuer identifier. E2E_NODE, which
-// ./test sets, is a Node.js beside an installed node/.
-func oidcProvider(t *testing.T) (issuer string) {
+// oidcProvider starts oidc-provider, over TLS if it is given the files of a certificate and
+// its key, and returns its issuer identifier. E2E_NODE, which ./test sets, is a Node.js
+// beside an installed node/.
+func oidcProvider(t *testing.T, files ...string) (issuer string) {
 	t.Helper()
 	node := os.Getenv("E2E_NODE")
 	if node == "" {
 		leaveOut(t, "E2E_NODE names no Node.js beside an installed node/; ./test makes one")
 	}
 	log := &lockedBuffer{}
-	cmd := exec.Command(node, "node/oidc-provider.mjs")
+	cmd := exec.Command(node, append([]string{"node/oidc-provider.mjs"}, files...)...)
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -135,6 +141,67 @@ func TestRPWithOIDCProvider(t *testing.T) {
 				t.Error("the session goes on after the logout")
 			}
 		})
+	}
+}
+
+// TestRPWithOIDCProviderCertificate: the client is known by its certificate, and its tokens
+// are bound to it, at userinfo and at an API of ours.
+func TestRPWithOIDCProviderCertificate(t *testing.T) {
+	t.Parallel()
+	issuer := oidcProvider(t, ca.cert, ca.key)
+	own, thief := rstest.NewCertificate(), rstest.NewCertificate()
+	api := httptest.NewUnstartedServer(nil)
+	api.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	api.StartTLS()
+	t.Cleanup(api.Close)
+	resource := api.URL + "/jwt"
+	s, err := rs.New(t.Context(), rs.Config{Issuer: issuer, Resource: resource, CertificateRequired: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.Config.Handler = s.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}), rs.Scope("read"))
+	roots := x509.NewCertPool()
+	roots.AddCert(api.Certificate())
+	bundle, err := os.ReadFile(ca.bundle)
+	if err != nil || !roots.AppendCertsFromPEM(bundle) {
+		t.Fatal(err)
+	}
+	certified := func(c *rp.Config) {
+		c.AuthMethod, c.Certificate = rp.AuthSelfSignedTLS, func() (*tls.Certificate, error) { return &own, nil }
+		c.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	}
+	p := newParty(t, registers(t, issuer, nil, func(c *rp.Config) { certified(c); c.UserInfo, c.Require = true, rp.MFA }))
+	newVisitor(t).open(p.url).wants("hello sora")
+
+	var config rp.Config
+	registers(t, issuer, nil, certified)(&config)
+	with := func(certificate tls.Certificate) *rp.Client {
+		t.Helper()
+		config := config
+		config.Certificate = func() (*tls.Certificate, error) { return &certificate, nil }
+		c, err := rp.New(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	token, err := with(own).ClientCredentials(t.Context(), resource, "read").Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for status, certificate := range map[int]tls.Certificate{http.StatusOK: own, http.StatusUnauthorized: thief} {
+		res, err := with(certificate).HTTPClient(oauth2.StaticTokenSource(token)).Get(api.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != status {
+			t.Errorf("at the API: got %s, want %d", res.Status, status)
+		}
+	}
+	var response *rp.ResponseError
+	if _, err := with(thief).ClientCredentials(t.Context(), resource, "read").Token(); !errors.As(err, &response) || response.Code != "invalid_client" {
+		t.Errorf("a token for a thief's certificate: got %v", err)
 	}
 }
 

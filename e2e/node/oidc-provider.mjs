@@ -1,21 +1,26 @@
 // A server that is not ours: oidc-provider, the certified one for Node.js. It prints
-// {"issuer": …} and serves until it is ended. Its clients register themselves. Whoever
+// {"issuer": …} and serves until it is ended, over TLS if it is given a certificate and its
+// key; then it asks for certificates of clients. Its clients register themselves. Whoever
 // comes has signed in as sora with a password and a code, without a page; through a client
 // of the name "weak" with the password alone.
 import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTLSServer } from 'node:https'
 import Provider from 'oidc-provider'
 
 const strong = 'urn:sallyport:acr:2fa'
-const server = createServer()
+const [cert, certKey] = process.argv.slice(2).map((file) => readFileSync(file))
+const server = cert ? createTLSServer({ cert, key: certKey, requestCert: true, rejectUnauthorized: false }) : createServer()
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-const issuer = `http://127.0.0.1:${server.address().port}`
+const issuer = `${cert ? 'https' : 'http'}://127.0.0.1:${server.address().port}`
 const key = (type, options) => generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' })
 
 const provider = new Provider(issuer, {
   jwks: { keys: [key('rsa', { modulusLength: 2048 }), key('ec', { namedCurve: 'P-256' })] },
   cookies: { keys: ['of a test'] },
   acrValues: [strong],
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'self_signed_tls_client_auth', 'none'],
   claims: { openid: ['sub', 'acr', 'amr', 'auth_time'], profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
   scopes: ['openid', 'offline_access'],
   interactions: { url: (ctx, interaction) => `/sign-in/${interaction.uid}` },
@@ -43,6 +48,10 @@ const provider = new Provider(issuer, {
     deviceFlow: { enabled: true },
     dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true },
     introspection: { enabled: true },
+    mTLS: {
+      enabled: true, certificateBoundAccessTokens: true, selfSignedTlsClientAuth: true,
+      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.(),
+    },
     registration: { enabled: true, initialAccessToken: 'initial' },
     registrationManagement: { enabled: true },
     resourceIndicators: {
