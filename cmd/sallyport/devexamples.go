@@ -23,7 +23,7 @@ func (d *devCmd) addExamples(ctx context.Context, a *admin.Admin, info *devInfo)
 		return fmt.Errorf("--shop: %w", err)
 	}
 	shop := admin.Web("shop", "Shop", self+"/callback")
-	shop.PostLogoutRedirectURIs = []string{self + "/"}
+	shop.PostLogoutRedirectURIs, shop.BackchannelLogoutURI = []string{self + "/"}, self+"/backchannel-logout"
 	tool := admin.Native("shop-cli", "Shop on the command line", "http://127.0.0.1/callback")
 	tool.GrantTypes = append(tool.GrantTypes, oidc.GrantDeviceCode)
 	secrets := map[string]string{}

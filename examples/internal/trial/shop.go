@@ -26,7 +26,13 @@ func Shop(t *testing.T, newShop func(context.Context, rp.Config) (http.Handler, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	Serve(t, listener, handler)
+	told := make(chan struct{}, 8) // when the shop has answered the server about sessions that ended
+	Serve(t, listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r)
+		if r.URL.Path == "/backchannel-logout" {
+			told <- struct{}{}
+		}
+	}))
 
 	p := NewPerson(t)
 	p.Open(shop + "/")
@@ -89,8 +95,30 @@ func Shop(t *testing.T, newShop func(context.Context, rp.Config) (http.Handler, 
 	if r, err := http.Get(shop + "/api/orders"); err != nil || r.StatusCode != 401 {
 		t.Errorf("the API without a token: got %v %v", r, err)
 	}
+	hear(t, told) // of the sign-out above, which had ended here already
 	if r, err := http.Post(shop+"/backchannel-logout", "application/x-www-form-urlencoded", strings.NewReader("logout_token=x")); err != nil || r.StatusCode != 400 {
 		t.Errorf("a logout token that is none: got %v %v", r, err)
+	}
+	hear(t, told)
+
+	// Who signs out at the server, and says nothing to the shop, is signed out of it.
+	p.Open(shop + "/orders")
+	p.SignIn(s)
+	p.MustSee(200, "Your orders")
+	p.Open(s.Issuer + "/end_session")
+	p.Press("logout")
+	hear(t, told)
+	p.Open(shop + "/orders")
+	p.MustBeAt(s.Issuer)
+}
+
+// hear waits until the server has told the shop.
+func hear(t *testing.T, told <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-told:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the shop is not told of a session that ended")
 	}
 }
 
