@@ -34,7 +34,8 @@
 // A Registry is several servers to choose from, with such sessions.
 //
 // Beyond the sign-in, TokenSource keeps its tokens fresh, in several processes too,
-// and HTTPClient calls APIs with them. Poll signs in where there is no browser, and
+// and HTTPClient calls APIs with them. Sessions have both, and StepUpFor, where an API
+// takes more than the session has proved. Poll signs in where there is no browser, and
 // ClientCredentials is for what the client does by itself. Exchange gets a token for
 // another one, Revoke ends them, and Introspect asks what one is worth.
 //

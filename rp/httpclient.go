@@ -18,7 +18,8 @@ import (
 // timeout. A request whose proof lacks the API's nonce is sent again, once, if it
 // has no body or a GetBody, as http.NewRequest makes. It sends them over https
 // only, as Config.InsecureAllowHTTP says, and follows no redirect to another
-// origin, which would get the token as well.
+// origin, which would get the token as well. Answers are as they came; CheckStepUp
+// says whether one takes another sign-in.
 func (c *Client) HTTPClient(source oauth2.TokenSource) *http.Client {
 	client := &http.Client{CheckRedirect: sameOrigin}
 	t := &transport{client: c, source: source, base: http.DefaultTransport}
@@ -125,7 +126,7 @@ func (t *transport) wantsNonce(r *http.Request, res *http.Response) bool {
 		return false
 	}
 	replayable := r.Body == nil || r.Body == http.NoBody || r.GetBody != nil
-	return replayable && slices.ContainsFunc(res.Header.Values("WWW-Authenticate"), func(challenge string) bool {
-		return strings.Contains(challenge, `error="`+useNonce+`"`)
+	return replayable && slices.ContainsFunc(parseChallenges(res.Header.Values("WWW-Authenticate")), func(c challenge) bool {
+		return c.isError(useNonce)
 	})
 }

@@ -17,6 +17,8 @@ import (
 // application alone, and AfterLogout comes at once. If the store fails, the
 // session goes on, and Config.ErrorPage answers with an *UnavailableError.
 //
+// The tokens of the session are revoked, if there are SessionConfig.Tokens.
+//
 // (OpenID Connect RP-Initiated Logout §2.)
 func (s *Sessions) Logout(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -37,6 +39,7 @@ func (s *Sessions) Logout(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	s.revokeTokens(r.Context(), session)
 	s.clients[0].deleteCookie(w, s.cookie)
 	w.Header().Set("Location", s.afterLogout(r, session))
 	w.WriteHeader(http.StatusSeeOther)

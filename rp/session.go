@@ -2,6 +2,7 @@ package rp
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,12 +18,14 @@ import (
 type Session struct {
 	Identity
 
+	ID      string    // random, and another one after each Begin: a key for what belongs to the session, and no secret
 	Began   time.Time // when Begin was called
 	Expires time.Time // when it ends if nothing more comes
 }
 
 // sessionText is a session as text.
 type sessionText struct {
+	ID                string   `json:"id,omitempty"`
 	Issuer            string   `json:"iss"`
 	Subject           string   `json:"sub"`
 	SID               string   `json:"sid,omitempty"`
@@ -43,7 +46,7 @@ type sessionText struct {
 // Times are cut to seconds.
 func (s Session) MarshalJSON() ([]byte, error) {
 	t := sessionText{
-		Issuer: s.Issuer, Subject: s.Subject, SID: s.SID, Name: s.Name, PreferredUsername: s.PreferredUsername,
+		ID: s.ID, Issuer: s.Issuer, Subject: s.Subject, SID: s.SID, Name: s.Name, PreferredUsername: s.PreferredUsername,
 		Email: s.Email, EmailVerified: s.EmailVerified, Locale: s.Locale, ACR: s.ACR, AMR: s.AMR,
 		Began: s.Began.Unix(), Expires: s.Expires.Unix(), IDToken: s.IDToken,
 	}
@@ -59,7 +62,7 @@ func (s *Session) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &t); err != nil {
 		return err
 	}
-	*s = Session{Began: time.Unix(t.Began, 0), Expires: time.Unix(t.Expires, 0), Identity: Identity{
+	*s = Session{ID: t.ID, Began: time.Unix(t.Began, 0), Expires: time.Unix(t.Expires, 0), Identity: Identity{
 		Issuer: t.Issuer, Subject: t.Subject, SID: t.SID, Name: t.Name, PreferredUsername: t.PreferredUsername,
 		Email: t.Email, EmailVerified: t.EmailVerified, Locale: t.Locale, ACR: t.ACR, AMR: t.AMR, IDToken: t.IDToken,
 	}}
@@ -90,6 +93,11 @@ type SessionConfig struct {
 	// as registered with the server (post_logout_redirect_uris). Empty means that
 	// the server decides, or "/" if it has no part in it.
 	AfterLogout string
+	// Tokens is where the tokens of a session are kept, by its ID: Begin stores them,
+	// Sessions.HTTPClient uses them, Logout ends them and revokes them at the server
+	// (RFC 7009), if that is there. nil keeps none. What a store has of sessions that
+	// have ended otherwise is for it to forget.
+	Tokens func(session *Session) TokenStore
 	// SignIn answers who goes to a page without a session, such as with a page where
 	// one chooses a provider, whose links have the request's URI for ReturnTo. What
 	// the page takes beyond Config.Require is asked for when the user is back there.
@@ -162,15 +170,18 @@ func (s *Sessions) fail(w http.ResponseWriter, r *http.Request, err error) {
 // Begin starts a session for who Callback says has signed in. It takes the place of
 // any other in this browser, of whomever it was, under a new cookie: nothing of
 // an old session is left in the new one. Begin writes headers alone; redirect to
-// Identity.ReturnTo then. The error is an *UnavailableError if the store fails.
+// Identity.ReturnTo then. The error is an *UnavailableError if a store fails.
 func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, id *Identity) error {
 	if s.of(id.Issuer) == nil || id.Subject == "" {
 		return errors.New("rp: the identity is not one of this client's Callback")
 	}
 	now := s.now()
-	session := Session{Identity: *id, Began: now}
+	session := Session{Identity: *id, ID: rand.Text(), Began: now}
 	session.Claims, session.Token, session.ReturnTo = nil, nil, ""
 	session.Expires = s.expiry(&session, now)
+	if err := s.keepTokens(r.Context(), &session, id.Token); err != nil {
+		return err
+	}
 	return s.put(w, r, session)
 }
 

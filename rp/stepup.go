@@ -53,10 +53,49 @@ func (s *Sessions) checkStepUp(q Requirement) error {
 			return fmt.Errorf("none of the acr values %q is one of Config.Require, %q", q.ACR, c.config.Require.ACR)
 		}
 	}
+	return q.checkLength()
+}
+
+func (q Requirement) checkLength() error {
 	if text, _ := json.Marshal(q); len(text) > longestRequirement {
 		return fmt.Errorf("the requirement takes more than %d bytes", longestRequirement)
 	}
 	return nil
+}
+
+// StepUpFor answers a request that cannot be served because of what an API said: if
+// err is a *StepUpError, who goes to a page is sent to the server to prove what the
+// API takes, and then back to the page, and everything else gets 401, as by StepUp.
+// It reports false, and does nothing, if err is something else; that is for the
+// caller to answer, before it has written anything:
+//
+//	res, err := sessions.HTTPClient(r.Context()).Get(orders)
+//	if sessions.StepUpFor(w, r, err) {
+//		return
+//	}
+//
+// It also reports false, so that no one goes in circles, if the session has proved
+// what the API takes: then the API does not believe the server, or the token is not
+// that of the session; and if the API does not say what it takes, or says it in
+// more than 256 bytes, or no login can meet that and Config.Require.
+//
+// r must have come through RequireSession, RequireFresh or StepUp.
+func (s *Sessions) StepUpFor(w http.ResponseWriter, r *http.Request, err error) bool {
+	var asked *StepUpError
+	found, _ := r.Context().Value(contextKey{}).(inContext)
+	if !errors.As(err, &asked) || found.owner != s {
+		return false
+	}
+	client := s.of(found.session.Issuer)
+	if _, possible := asked.Require.and(client.config.Require); !possible || asked.Require.checkLength() != nil {
+		return false
+	}
+	unmet := asked.Require.checkMet(&found.session.Identity, s.now(), client.config.Leeway)
+	if unmet == nil {
+		return false
+	}
+	s.refuse(w, r, asked.Require, found.session, unmet)
+	return true
 }
 
 // require adds a requirement to one login.
