@@ -131,6 +131,7 @@ func TestDevMainJob(t *testing.T) {
 	if at.StatusCode != 200 || !strings.Contains(body, "2FA 인증이 완료되었습니다.") || !strings.Contains(body, "urn:sallyport:acr:2fa") {
 		t.Errorf("got %d at %s\n%s", at.StatusCode, at.Request.URL, body)
 	}
+	mustBeClean(t, at, info.Demo+"/callback")
 
 	q := newPerson(t, "en")
 	at, body = q.do("GET", info.Demo+"/login", nil)
@@ -156,6 +157,22 @@ func TestDevMainJob(t *testing.T) {
 	}
 	if at, body = c.do("GET", info.Demo+"/callback?code=x&state=y", nil); at.StatusCode != http.StatusForbidden {
 		t.Errorf("a forged callback: got %d\n%s", at.StatusCode, body)
+	}
+}
+
+// mustBeClean checks that a page was come to from the callback with the code, and
+// that nothing of that stays: in the address bar, a cache, or a header.
+func mustBeClean(t *testing.T, page *http.Response, want string) {
+	t.Helper()
+	if got := page.Request.URL.String(); got != want {
+		t.Errorf("the address bar has %s, want %s", got, want)
+	}
+	from := page.Request.Response
+	if from == nil || !from.Request.URL.Query().Has("code") || from.StatusCode != http.StatusSeeOther {
+		t.Fatalf("got here from %v, want 303 from the callback", from)
+	}
+	if h := from.Header; h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("the callback answers with %v", h)
 	}
 }
 
