@@ -165,6 +165,10 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/token?again", http.StatusTemporaryRedirect)
 		return
 	}
+	if p.is(TooManyRequests) {
+		http.Error(w, "slow down", http.StatusTooManyRequests)
+		return
+	}
 	if !p.authenticated(r) {
 		refuse(w, "invalid_client", "wrong client or secret")
 		return
@@ -206,6 +210,9 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		answer["more"] = strings.Repeat("x", 1<<20)
 	}
 	text, _ := json.Marshal(answer)
+	if p.is(EmptyTokens) {
+		text = []byte("{}")
+	}
 	if p.is(GarbageTokens) {
 		text = []byte("<!doctype html><title>Welcome</title>")
 	}

@@ -1,6 +1,9 @@
 package rptest
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A Fault is a way to misbehave.
 type Fault string
@@ -9,10 +12,12 @@ type Fault string
 const (
 	WrongNonce     Fault = "nonce of another login"
 	NoNonce        Fault = "no nonce"
+	NonceExcused   Fault = "nonce of another login, and nonce_supported false"
 	WrongIssuer    Fault = "iss of another server"
 	WrongAudience  Fault = "aud of another client"
 	TwoAudiences   Fault = "aud of two clients"
 	WrongParty     Fault = "azp of another client"
+	OnlyParty      Fault = "aud of another client, azp of this one"
 	NoSubject      Fault = "no sub"
 	Expired        Fault = "exp past"
 	NoExpiry       Fault = "no exp"
@@ -35,7 +40,12 @@ const (
 	DuplicateClaims Fault = "sub occurs twice"
 	UpperCaseClaims Fault = "ACR and AMR instead of acr and amr"
 	AlgNone         Fault = "alg none"
+	UnknownAlg      Fault = "alg that does not exist"
 	HMACPublicKey   Fault = "HS256 with the public key"
+	OwnKey          Fault = "jwk header with another key, which signed"
+	OwnKeyAddress   Fault = "jku header with the address of another key, which signed"
+	EncryptedRSA15  Fault = "encrypted with RSA1_5"
+	EncryptedBomb   Fault = "encrypted, a megabyte compressed to a kilobyte"
 	BadSignature    Fault = "signature of another key"
 	UnknownKey      Fault = "kid that is not published"
 	WrongKeyAlg     Fault = "alg that the key does not have"
@@ -54,6 +64,9 @@ const (
 	GarbageTokens    Fault = "token response is no JSON"
 	DuplicateTokens  Fault = "access_token occurs twice in the token response"
 	HugeTokens       Fault = "token response of a megabyte"
+	HugeIDToken      Fault = "id_token of a megabyte"
+	EmptyTokens      Fault = "token response {}"
+	TooManyRequests  Fault = "token endpoint answers 429 in words"
 	NoIDToken        Fault = "no id_token"
 	NotBearer        Fault = "token_type DPoP"
 	OtherTokenType   Fault = "issued_token_type of another type"
@@ -66,6 +79,7 @@ const (
 
 // What a provider may lack without misbehaving.
 const (
+	NoTokenHash       Fault = "no at_hash"
 	NoEndSession      Fault = "no end_session_endpoint"
 	NoClaimsParameter Fault = "no claims parameter"
 	NoIssParameter    Fault = "no iss parameter, and none announced"
@@ -89,6 +103,10 @@ func (p *Provider) breakClaims(c map[string]any) {
 		WrongAudience:  func() { c["aud"] = "other" },
 		TwoAudiences:   func() { c["aud"] = []string{p.ClientID, "other"} },
 		WrongParty:     func() { c["azp"] = "other" },
+		NonceExcused:   func() { c["nonce"], c["nonce_supported"] = "another", false },
+		OnlyParty:      func() { c["aud"], c["azp"] = "other", p.ClientID },
+		NoTokenHash:    func() { delete(c, "at_hash") },
+		HugeIDToken:    func() { c["more"] = strings.Repeat("x", 1<<20) },
 		NoSubject:      func() { delete(c, "sub") },
 		Expired:        func() { c["exp"] = now.Add(-2 * time.Minute).Unix() },
 		NoExpiry:       func() { delete(c, "exp") },

@@ -1,6 +1,7 @@
 package rptest
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -52,12 +53,21 @@ func (p *Provider) sign(typ string, claims map[string]any) string {
 	if p.is(DuplicateClaims) {
 		payload = append([]byte(`{"sub":"admin",`), payload[1:]...)
 	}
+	if p.is(EncryptedRSA15) {
+		return encrypt(jose.RSA1_5, payload, jose.NONE)
+	}
+	if p.is(EncryptedBomb) {
+		return encrypt(jose.RSA_OAEP, append(payload, bytes.Repeat([]byte(" "), 1<<20)...), jose.DEFLATE)
+	}
 	alg, key := p.signing()
 	head := map[string]any{"alg": alg, "kid": key.id}
 	if typ != "" {
 		head["typ"] = typ
 	}
-	p.breakHeader(head)
+	if p.is(OwnKey) || p.is(OwnKeyAddress) {
+		key = newSigningKey(alg)
+	}
+	p.breakHeader(head, key)
 	text, _ := json.Marshal(head)
 	input := encode(text) + "." + encode(payload)
 	switch {
@@ -74,9 +84,11 @@ func (p *Provider) sign(typ string, claims map[string]any) string {
 	return input + "." + encode(signature(alg, key.private, input))
 }
 
-func (p *Provider) breakHeader(head map[string]any) {
+func (p *Provider) breakHeader(head map[string]any, key signingKey) {
 	changes := map[Fault][2]string{
 		AlgNone:         {"alg", "none"},
+		UnknownAlg:      {"alg", "XS256"},
+		OwnKeyAddress:   {"jku", p.Issuer + "/other-keys.json"},
 		HMACPublicKey:   {"alg", "HS256"},
 		UnknownKey:      {"kid", "unknown"},
 		WrongKeyAlg:     {"alg", "RS256"},
@@ -88,9 +100,22 @@ func (p *Provider) breakHeader(head map[string]any) {
 			head[change[0]] = change[1]
 		}
 	}
+	if p.is(OwnKey) {
+		head["jwk"] = jose.JSONWebKey{Key: key.private.Public()}
+	}
 	if p.is(CriticalHeader) {
 		head["crit"], head["exp"] = []string{"exp"}, 1
 	}
+}
+
+// encrypt encrypts for a key that the client does not have either. Its errors are
+// those of crypto/rand, which has none.
+func encrypt(alg jose.KeyAlgorithm, payload []byte, zip jose.CompressionAlgorithm) string {
+	private, _ := rsa.GenerateKey(rand.Reader, 2048)
+	encrypter, _ := jose.NewEncrypter(jose.A128CBC_HS256, jose.Recipient{Algorithm: alg, Key: private.Public()}, &jose.EncrypterOptions{Compression: zip})
+	jwe, _ := encrypter.Encrypt(payload)
+	text, _ := jwe.CompactSerialize()
+	return text
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
