@@ -20,6 +20,7 @@ func BenchmarkCallback(b *testing.B) {
 		b.Fatal(err)
 	}
 	provider := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
 		w := httptest.NewRecorder()

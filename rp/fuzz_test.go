@@ -1,6 +1,7 @@
 package rp
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -170,6 +171,28 @@ func FuzzCheckLogout(f *testing.F) {
 		_, nonce := object["nonce"]
 		if nonce || token.Issuer != want.issuerID || token.SID+token.Subject == "" || !token.Expires.After(want.now) || !strings.Contains(string(object["aud"]), "shop") {
 			t.Errorf("accepted %s", data)
+		}
+	})
+}
+
+// A session is written as it was read: what a store or a cookie has does not drift.
+func FuzzSessionAsJSON(f *testing.F) {
+	f.Add([]byte(`{"id":"1","iss":"https://id.example.com","sub":"2","acr":"phr","amr":["mfa"],"auth_time":1000000000,"began":1000000000,"exp":1000003600}`))
+	f.Add([]byte(`{"sub":"\ud800","email_verified":true,"exp":-1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var first, second Session
+		if json.Unmarshal(data, &first) != nil {
+			return
+		}
+		text, err := json.Marshal(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &second); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := json.Marshal(second); err != nil || string(again) != string(text) {
+			t.Errorf("got %s, %v, want %s", again, err, text)
 		}
 	})
 }

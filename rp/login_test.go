@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -282,6 +283,47 @@ func TestLoginWhileTheServerIsDown(t *testing.T) {
 	p.Advance(2 * time.Second)
 	if _, err := a.signIn(); err != nil {
 		t.Errorf("after the server came up: %v", err)
+	}
+}
+
+// counting counts the answers that metadata are asked for with, by their status.
+type counting map[int]int
+
+func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration") {
+		c[res.StatusCode]++
+	}
+	return res, err
+}
+
+// Metadata are asked for again each hour, with their entity tag; those of before
+// are used for a day while the server is away, or says that it is another one.
+func TestMetadataAreAskedForAgain(t *testing.T) {
+	t.Parallel()
+	p, answers := rptest.NewProvider(t), counting{}
+	a := newApp(t, p, func(c *rp.Config) { c.HTTPClient = &http.Client{Transport: answers} })
+	for _, step := range []struct {
+		after time.Duration
+		fault rptest.Fault
+		want  counting
+		good  bool
+	}{
+		{0, "", counting{200: 1}, true},
+		{59 * time.Minute, "", counting{200: 1}, true},
+		{time.Minute, "", counting{200: 1, 304: 1}, true},
+		{time.Hour, rptest.Down, counting{200: 1, 304: 1, 503: 1}, true},
+		{time.Minute, rptest.OtherMetadata, counting{200: 2, 304: 1, 503: 1}, true},
+		{24 * time.Hour, rptest.OtherMetadata, counting{200: 3, 304: 1, 503: 1}, false},
+		{time.Minute, "", counting{200: 3, 304: 2, 503: 1}, true},
+	} {
+		p.Advance(step.after)
+		p.Misbehave(step.fault)
+		w := httptest.NewRecorder()
+		a.client.Login(w, httptest.NewRequest(http.MethodGet, "/login", nil))
+		if (w.Code == http.StatusSeeOther) != step.good || !maps.Equal(answers, step.want) {
+			t.Errorf("%+v: got %d, %v", step, w.Code, answers)
+		}
 	}
 }
 

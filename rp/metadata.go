@@ -31,17 +31,17 @@ type metadata struct {
 
 // fetchMetadata gets the metadata from where the issuer says (OpenID Connect
 // Discovery §4).
-func (c *Client) fetchMetadata(ctx context.Context, etag string) (metadata, string, error) {
+func (c *Client) fetchMetadata(ctx context.Context, etag string) (metadata, issuer.Version, error) {
 	url := strings.TrimSuffix(c.config.Issuer, "/") + "/.well-known/openid-configuration"
 	a, err := c.server.Get(ctx, url, etag)
 	if err != nil {
-		return metadata{}, "", err
+		return metadata{}, issuer.Version{}, err
 	}
 	m, err := parseMetadata(a.Body, c.config.Issuer, c.config.InsecureAllowHTTP, c.config.Certificate != nil)
 	if err != nil {
-		return metadata{}, "", fmt.Errorf("metadata of %s: %w", c.config.Issuer, err)
+		return metadata{}, issuer.Version{}, fmt.Errorf("metadata of %s: %w", c.config.Issuer, err)
 	}
-	return m, a.Header.Get("ETag"), nil
+	return m, issuer.VersionOf(a.Header), nil
 }
 
 // parseMetadata reads metadata, which must be that of the issuer, and whose

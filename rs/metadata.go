@@ -22,7 +22,7 @@ type metadata struct {
 
 // fetchMetadata gets the metadata from where OpenID Connect has it, or else from
 // where OAuth has it (OpenID Connect Discovery §4, RFC 8414 §3).
-func (s *Server) fetchMetadata(ctx context.Context, etag string) (metadata, string, error) {
+func (s *Server) fetchMetadata(ctx context.Context, etag string) (metadata, issuer.Version, error) {
 	a, err := s.server.Get(ctx, strings.TrimSuffix(s.config.Issuer, "/")+"/.well-known/openid-configuration", etag)
 	if err != nil && !errors.Is(err, issuer.ErrNotModified) {
 		if other, otherErr := s.server.Get(ctx, wellKnown(s.config.Issuer, "oauth-authorization-server"), ""); otherErr == nil {
@@ -30,13 +30,13 @@ func (s *Server) fetchMetadata(ctx context.Context, etag string) (metadata, stri
 		}
 	}
 	if err != nil {
-		return metadata{}, "", err
+		return metadata{}, issuer.Version{}, err
 	}
 	m, err := parseMetadata(a.Body, s.config.Issuer, s.config.InsecureAllowHTTP)
 	if err != nil {
-		return metadata{}, "", fmt.Errorf("metadata of %s: %w", s.config.Issuer, err)
+		return metadata{}, issuer.Version{}, fmt.Errorf("metadata of %s: %w", s.config.Issuer, err)
 	}
-	return m, a.Header.Get("ETag"), nil
+	return m, issuer.VersionOf(a.Header), nil
 }
 
 // parseMetadata reads metadata, which must be that of the issuer, and whose

@@ -3,6 +3,7 @@ package issuer
 import (
 	"context"
 	"errors"
+	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -18,15 +19,16 @@ type fixture struct {
 	value   string
 	err     error
 	etag    string // as the last fetch got it
+	age     time.Duration
 }
 
 func newFixture() *fixture {
 	f := &fixture{clock: time.Unix(1e9, 0), value: "first"}
 	f.now = func() time.Time { return f.clock }
-	f.fetch = func(_ context.Context, etag string) (string, string, error) {
+	f.fetch = func(_ context.Context, etag string) (string, Version, error) {
 		f.fetches.Add(1)
 		f.etag = etag
-		return f.value, "tag", f.err
+		return f.value, Version{"tag", f.age}, f.err
 	}
 	return f
 }
@@ -53,6 +55,32 @@ func TestCacheKeepsWhatTheServerSaid(t *testing.T) {
 	f.clock, f.err = f.clock.Add(time.Hour), ErrNotModified
 	f.expect(t, "not modified", "second", 3)
 	f.expect(t, "not modified, again", "second", 3)
+}
+
+// What the server says about the age of its document is believed between a minute
+// and an hour.
+func TestCacheGoesByMaxAge(t *testing.T) {
+	t.Parallel()
+	for age, want := range map[time.Duration]time.Duration{5 * time.Minute: 5 * time.Minute, 24 * time.Hour: time.Hour} {
+		f := newFixture()
+		f.age = age
+		f.expect(t, "first", "first", 1)
+		f.clock, f.value = f.clock.Add(want-time.Second), "second"
+		f.expect(t, "before its end", "first", 1)
+		f.clock, f.err = f.clock.Add(time.Second), errors.New("down")
+		f.expect(t, "at its end, down", "first", 2)
+		f.clock, f.err = f.clock.Add(retryStale), nil
+		f.expect(t, "up again", "second", 3)
+	}
+	for header, want := range map[string]time.Duration{
+		"": 0, "public": 0, "max-age=x": 0, "max-age=-1": 0, "max-age": 0, "max-age=99999999999": 0, "s-maxage=300": 0,
+		"max-age=300": 5 * time.Minute, "public, MAX-AGE=300 , immutable": 5 * time.Minute, "max-age=0": time.Minute, "max-age=59": time.Minute,
+		"no-store": time.Minute, "max-age=300, no-cache": time.Minute,
+	} {
+		if got := VersionOf(http.Header{"Cache-Control": {header}}).MaxAge; got != want {
+			t.Errorf("%q: got %v, want %v", header, got, want)
+		}
+	}
 }
 
 func TestCacheOutlivesAnOutage(t *testing.T) {
@@ -101,10 +129,10 @@ func TestCacheFetchesOnceForAll(t *testing.T) {
 	f := newFixture()
 	release := make(chan struct{})
 	inner := f.fetch
-	f.fetch = func(ctx context.Context, etag string) (string, string, error) {
+	f.fetch = func(ctx context.Context, etag string) (string, Version, error) {
 		<-release
 		if ctx.Err() != nil {
-			return "", "", ctx.Err()
+			return "", Version{}, ctx.Err()
 		}
 		return inner(ctx, etag)
 	}

@@ -44,20 +44,20 @@ type Keys struct {
 // NewKeys returns the keys behind an address that uri finds out. It fetches
 // nothing before the first Find.
 func NewKeys(now func() time.Time, client *Client, uri func(ctx context.Context) (string, error)) *Keys {
-	fetch := func(ctx context.Context, etag string) (keySet, string, error) {
+	fetch := func(ctx context.Context, etag string) (keySet, Version, error) {
 		address, err := uri(ctx)
 		if err != nil {
-			return nil, "", err
+			return nil, Version{}, err
 		}
 		a, err := client.Get(ctx, address, etag)
 		if err != nil {
-			return nil, "", err
+			return nil, Version{}, err
 		}
 		keys, err := parseKeys(a.Body)
 		if err != nil {
-			return nil, "", fmt.Errorf("GET %s: %w", address, err)
+			return nil, Version{}, fmt.Errorf("GET %s: %w", address, err)
 		}
-		return keys, a.Header.Get("ETag"), nil
+		return keys, VersionOf(a.Header), nil
 	}
 	return &Keys{NewCache(now, fetch)}
 }

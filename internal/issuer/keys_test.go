@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -93,8 +95,8 @@ func TestNewKeyWhileTheServerIsAway(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	var failure error
-	k := &Keys{NewCache(func() time.Time { return now }, func(context.Context, string) (keySet, string, error) {
-		return keySet{{"a", []jose.SignatureAlgorithm{jose.ES256}, "public"}}, "", failure
+	k := &Keys{NewCache(func() time.Time { return now }, func(context.Context, string) (keySet, Version, error) {
+		return keySet{{"a", []jose.SignatureAlgorithm{jose.ES256}, "public"}}, Version{}, failure
 	})}
 	find := func(what, id string, want error) {
 		t.Helper()
@@ -108,4 +110,54 @@ func TestNewKeyWhileTheServerIsAway(t *testing.T) {
 	find("new, while it is away", "b", failure)
 	find("new, at once again", "b", failure)
 	find("known, while it is away", "a", nil)
+}
+
+// Keys are asked for with the entity tag that came, as soon as the server says that
+// they are old; a key that is withdrawn is gone then.
+func TestKeysAreAskedForAgain(t *testing.T) {
+	t.Parallel()
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{"a", "b"}
+	var full, same int
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		etag := `"` + strings.Join(ids, "") + `"`
+		w.Header().Set("ETag", etag)
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		if r.Header.Get("If-None-Match") == etag {
+			same++
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		full++
+		var keys []string
+		for _, id := range ids {
+			keys = append(keys, keyJSON(t, p256.Public(), id, "sig", ""))
+		}
+		fmt.Fprintf(w, `{"keys":[%s]}`, strings.Join(keys, ","))
+	}))
+	t.Cleanup(server.Close)
+	now := time.Unix(1e9, 0)
+	k := NewKeys(func() time.Time { return now }, NewClient(nil, "test"), func(context.Context) (string, error) { return server.URL, nil })
+	for _, step := range []struct {
+		after      time.Duration
+		ids        []string // published from then on
+		full, same int      // answers in all
+		b          error    // of looking for the second key
+	}{
+		{0, ids, 1, 0, nil},
+		{299 * time.Second, ids, 1, 0, nil},
+		{time.Second, ids, 1, 1, nil},
+		{299 * time.Second, ids, 1, 1, nil},
+		{time.Second, []string{"a"}, 2, 1, ErrNoKey},
+	} {
+		now, ids = now.Add(step.after), step.ids
+		_, errA := k.Find(t.Context(), "a", jose.ES256)
+		_, errB := k.Find(t.Context(), "b", jose.ES256)
+		if errA != nil || !errors.Is(errB, step.b) || full != step.full || same != step.same {
+			t.Errorf("%+v: got %v, %v after %d answers and %d times \"not modified\"", step, errA, errB, full, same)
+		}
+	}
 }
