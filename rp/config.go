@@ -136,6 +136,7 @@ type Client struct {
 	server   *issuer.Client
 	secure   bool // cookies are Secure
 	cookies  string
+	family   []*Client // those of its Registry: their logins are counted together
 	metadata *issuer.Cache[metadata]
 	keys     *issuer.Keys
 	prover   *prover // nil without DPoPKey
@@ -176,6 +177,7 @@ func New(ctx context.Context, config Config) (*Client, error) {
 	}
 	c.secure = strings.HasPrefix(config.RedirectURL, "https:")
 	c.cookies = cookiePrefix(c.secure, config.Issuer, config.ClientID)
+	c.family = []*Client{c}
 	c.metadata = issuer.NewCache(config.Now, c.fetchMetadata)
 	c.keys = issuer.NewKeys(config.Now, c.server, func(ctx context.Context) (string, error) {
 		m, err := c.metadata.Get(ctx)

@@ -124,16 +124,19 @@ func (c *Client) surplus(r *http.Request) []string {
 	}
 	var live []login
 	var gone []string
-	for i, cookie := range c.pendingCookies(r) {
-		p, err := pending{}, errMalformed
-		if i < mostCookiesOpened {
-			p, err = c.openPending(cookie.Name, cookie.Value)
+	opened := 0
+	for _, client := range c.family {
+		for _, cookie := range client.pendingCookies(r) {
+			p, err := pending{}, errMalformed
+			if opened++; opened <= mostCookiesOpened {
+				p, err = client.openPending(cookie.Name, cookie.Value)
+			}
+			if err != nil || !c.config.Now().Before(p.expires) {
+				gone = append(gone, cookie.Name)
+				continue
+			}
+			live = append(live, login{cookie.Name, p.started})
 		}
-		if err != nil || !c.config.Now().Before(p.expires) {
-			gone = append(gone, cookie.Name)
-			continue
-		}
-		live = append(live, login{cookie.Name, p.started})
 	}
 	slices.SortStableFunc(live, func(a, b login) int { return a.started.Compare(b.started) })
 	for len(live) >= mostPending {

@@ -26,7 +26,8 @@ type Registry struct {
 // Issuer of its own, since an Identity says no more about where it is from, and a
 // RedirectURL of its own on one origin: an answer that a server passes on to the
 // route of another one belongs to no login there, whether or not it says who it
-// is from (RFC 9700 §4.4.2). A CookieKey may be shared.
+// is from (RFC 9700 §4.4.2). A CookieKey may be shared. Of logins at most five are
+// pending in a browser, as Login says, wherever they are.
 //
 // The error names the client and the field that is wrong.
 func NewRegistry(ctx context.Context, configs map[string]Config) (*Registry, error) {
@@ -43,6 +44,10 @@ func NewRegistry(ctx context.Context, configs map[string]Config) (*Registry, err
 			return nil, fmt.Errorf("rp: provider %q: %w", name, err)
 		}
 		g.clients[name] = client
+	}
+	family := slices.Collect(maps.Values(g.clients))
+	for _, client := range family {
+		client.family = family
 	}
 	return g, nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-id/sallyport/rp"
 	"github.com/sallyport-id/sallyport/rp/rptest"
@@ -102,6 +103,35 @@ func TestRegistrySignsInAtEither(t *testing.T) {
 			if len(m.Cookies()) != 1 {
 				t.Errorf("%s: got cookies %v, want one session", name, m.Cookies())
 			}
+		}
+	}
+}
+
+// The sixth login that is pending ends the oldest, wherever the two are.
+func TestRule26FewPendingAtAllProviders(t *testing.T) {
+	t.Parallel()
+	m := newMall(t, nil, twoProviders(t))
+	m.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	var answers []string
+	for i := range 6 {
+		name := []string{"company", "partner"}[i/3]
+		res := m.Get("/login/" + name)
+		back, err := http.DefaultTransport.RoundTrip(httptest.NewRequest("GET", res.Header.Get("Location"), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, back.Header.Get("Location"))
+		for _, p := range m.providers {
+			p.Advance(time.Second)
+		}
+	}
+	if len(m.Cookies()) != 5 {
+		t.Errorf("got %d cookies, want 5", len(m.Cookies()))
+	}
+	for i, answer := range answers {
+		m.Get(strings.TrimPrefix(answer, origin))
+		if (m.err == nil) != (i > 0) {
+			t.Errorf("login %d: got %v", i, m.err)
 		}
 	}
 }
