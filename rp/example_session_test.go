@@ -3,6 +3,7 @@ package rp_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -66,3 +67,28 @@ func ExampleSessions_BackchannelLogout() {
 	}
 	http.Handle("POST /backchannel-logout", handler)
 }
+
+// A page that shows what an API says. Where the API takes a stronger or more recent
+// sign-in, the user is asked for it and comes back to the page.
+func ExampleSessions_StepUpFor() {
+	var shop *rp.Client // as above, with Config.Resource
+	sessions, err := shop.Sessions(rp.SessionConfig{Tokens: tokensOf})
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.Handle("GET /orders", sessions.RequireSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		res, err := sessions.HTTPClient(r.Context()).Get("https://orders.example.com/")
+		if sessions.StepUpFor(w, r, err) {
+			return
+		}
+		if err != nil {
+			http.Error(w, "The orders are not available.", http.StatusBadGateway)
+			return
+		}
+		defer res.Body.Close()
+		io.Copy(w, res.Body)
+	})))
+}
+
+// tokensOf is the row of a database where the tokens of a session are.
+func tokensOf(session *rp.Session) rp.TokenStore { return &row{} }
