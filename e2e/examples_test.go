@@ -81,7 +81,7 @@ func TestExampleSPA(t *testing.T) {
 				if r.URL.Path != "/my/orders/1001/refund" || asked.Add(1) > 1 {
 					return false
 				}
-				w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", max_age=600`)
+				w.Header().Set("WWW-Authenticate", `Session error="old"`)
 				w.WriteHeader(http.StatusUnauthorized)
 				return true
 			})

@@ -32,8 +32,8 @@ var (
 	_ = os.Getenv
 )
 
-func _(ctx context.Context, w http.ResponseWriter, r *http.Request, cookieKey []byte, cart http.Handler, shop *rp.Client, row rp.TokenStore) {
-	_, _, _, _, _, _, _ = ctx, w, r, cookieKey, cart, shop, row
+func _(ctx context.Context, w http.ResponseWriter, r *http.Request, cookieKey []byte, cart http.Handler, shop *rp.Client, sessions *rp.Sessions) {
+	_, _, _, _, _, _, _ = ctx, w, r, cookieKey, cart, shop, sessions
 	{
 %s
 	}

@@ -44,7 +44,6 @@ func main() {
 type shop struct {
 	login    *rp.Client
 	sessions *rp.Sessions
-	tokens   tokens.Tokens
 	api      string
 }
 
@@ -60,7 +59,7 @@ func newShop(ctx context.Context, config rp.Config) (http.Handler, error) {
 		return nil, err
 	}
 	// A store, so that the server can end sessions; with several processes, a database.
-	sessions, err := login.Sessions(rp.SessionConfig{Store: new(rp.MemoryStore), AfterLogout: self + "/"})
+	sessions, err := login.Sessions(rp.SessionConfig{Store: new(rp.MemoryStore), Tokens: new(tokens.Tokens).Of, AfterLogout: self + "/"})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +110,6 @@ func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
 		pages.Problem(w, r, err)
 		return
 	}
-	s.tokens.Begin(s.login, id)
 	http.Redirect(w, r, id.ReturnTo, http.StatusSeeOther) // the code does not stay in the address bar
 }
 
@@ -143,8 +141,7 @@ func (s *shop) call(r *http.Request, method, path string, into any) error {
 	if err != nil {
 		return err
 	}
-	client := s.login.HTTPClient(s.tokens.Of(rp.FromContext(r.Context())))
-	res, err := client.Do(req)
+	res, err := s.sessions.HTTPClient(r.Context()).Do(req)
 	if err != nil {
 		return err
 	}
@@ -155,9 +152,12 @@ func (s *shop) call(r *http.Request, method, path string, into any) error {
 	return json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(into)
 }
 
-// problem says that something is not as it should be. Who sees a page, and whose
-// tokens have ended, signs in again.
+// problem says that something is not as it should be. Who sees a page signs in again,
+// where the API takes a better or newer sign-in (RFC 9470), or the tokens have ended.
 func (s *shop) problem(w http.ResponseWriter, r *http.Request, err error) {
+	if s.sessions.StepUpFor(w, r, err) {
+		return
+	}
 	if errors.Is(err, rp.ErrEnded) && r.Method == http.MethodGet {
 		s.login.Login(w, r, rp.ReturnTo(r.URL.RequestURI()))
 		return

@@ -46,7 +46,6 @@ func main() {
 type app struct {
 	login    *rp.Client
 	sessions *rp.Sessions
-	tokens   tokens.Tokens
 	api      *url.URL
 }
 
@@ -60,7 +59,7 @@ func newApp(ctx context.Context, config rp.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := login.Sessions(rp.SessionConfig{Store: new(rp.MemoryStore), AfterLogout: self + "/"})
+	sessions, err := login.Sessions(rp.SessionConfig{Store: new(rp.MemoryStore), Tokens: new(tokens.Tokens).Of, AfterLogout: self + "/"})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +120,6 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/#"+rp.ReasonCode(err), http.StatusSeeOther)
 		return
 	}
-	a.tokens.Begin(a.login, id)
 	http.Redirect(w, r, id.ReturnTo, http.StatusSeeOther)
 }
 
@@ -141,7 +139,7 @@ func (a *app) session(w http.ResponseWriter, r *http.Request) {
 // that the browser sent but the body.
 func (a *app) proxy(w http.ResponseWriter, r *http.Request) {
 	proxy := httputil.ReverseProxy{
-		Transport: a.login.HTTPClient(a.tokens.Of(rp.FromContext(r.Context()))).Transport,
+		Transport: a.sessions.HTTPClient(r.Context()).Transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = a.api.JoinPath(p.In.URL.EscapedPath()), ""
 			p.Out.Header = http.Header{"Accept": {"application/json"}, "Content-Type": p.In.Header["Content-Type"]}
@@ -151,13 +149,15 @@ func (a *app) proxy(w http.ResponseWriter, r *http.Request) {
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			if errors.Is(err, rp.ErrEnded) { // as RequireSession says it
+			switch {
+			case a.sessions.StepUpFor(w, r, err): // 401, and what the session lacks for the API (RFC 9470)
+			case errors.Is(err, rp.ErrEnded): // as RequireSession says it
 				w.Header().Set("WWW-Authenticate", `Session error="no_session"`)
 				w.WriteHeader(http.StatusUnauthorized)
-				return
+			default:
+				log.Print(err)
+				w.WriteHeader(http.StatusBadGateway)
 			}
-			log.Print(err)
-			w.WriteHeader(http.StatusBadGateway)
 		},
 	}
 	proxy.ServeHTTP(w, r)

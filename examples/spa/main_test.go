@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { trial.Main(m) }
 
 // strict stands between the application and its API, and answers for it that a
-// sign-in is too old, when it is told to.
+// sign-in is too weak, when it is told to.
 type strict struct {
 	now   atomic.Bool
 	token atomic.Value // the last one that the API got
@@ -31,7 +31,7 @@ func (s *strict) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil && strings.HasSuffix(r.URL.Path, "/refund") && s.now.Load() {
 		res.StatusCode = http.StatusUnauthorized
-		res.Header.Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", max_age=600`)
+		res.Header.Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", acr_values="phr"`)
 	}
 	return res, err
 }
@@ -89,8 +89,8 @@ func TestBackend(t *testing.T) {
 	api.now.Store(true)
 	p.Do("POST", app+"/my/orders/1001/refund", "same-origin", url.Values{})
 	p.MustSee(401)
-	if got := p.Header.Get("WWW-Authenticate"); !strings.Contains(got, "insufficient_user_authentication") {
-		t.Errorf("an old sign-in: got the challenge %q", got)
+	if got := p.Header.Get("WWW-Authenticate"); got != `Session error="weak"` {
+		t.Errorf("a sign-in that is too weak for the API: got the challenge %q", got)
 	}
 	p.Open(app + "/fresh?order=1001")
 	if p.MustSee(200); p.URL.String() != app+"/#order-1001" {

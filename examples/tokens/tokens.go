@@ -2,11 +2,10 @@
 package tokens
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
-
-	"golang.org/x/oauth2"
 
 	"github.com/sallyport-id/sallyport/rp"
 )
@@ -14,46 +13,57 @@ import (
 // longest is how long any session lasts (rp.SessionConfig.Absolute).
 const longest = 12 * time.Hour
 
-// Tokens has a source of access tokens for each session. Its zero value is empty and
-// ready. An application of several processes keeps them beside its sessions, by an
-// rp.TokenStore.
+// Tokens is where the tokens of sessions are, for rp.SessionConfig.Tokens. Its zero
+// value is empty and ready. An application of several processes has them in the rows
+// of its sessions, in a database.
 type Tokens struct {
 	mu   sync.Mutex
-	held map[string]held // by the session's ID token, which no other session has
+	rows map[string]*row // by Session.ID
 }
 
-type held struct {
-	source oauth2.TokenSource
-	since  time.Time
-}
-
-// Begin keeps the tokens of a sign-in, and forgets those of sessions that are over.
-func (t *Tokens) Begin(client *rp.Client, id *rp.Identity) {
+// Of is where those of one session are. Sessions that are over are forgotten when
+// another one begins.
+func (t *Tokens) Of(session *rp.Session) rp.TokenStore {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if r := t.rows[session.ID]; r != nil {
+		return r
+	}
 	now := time.Now()
-	for key, h := range t.held {
-		if now.Sub(h.since) > longest {
-			delete(t.held, key)
+	for id, r := range t.rows {
+		if now.Sub(r.since) > longest {
+			delete(t.rows, id)
 		}
 	}
-	if t.held == nil {
-		t.held = map[string]held{}
+	if t.rows == nil {
+		t.rows = map[string]*row{}
 	}
-	t.held[id.IDToken] = held{client.TokenSource(context.Background(), id, nil), now}
+	t.rows[session.ID] = &row{since: now}
+	return t.rows[session.ID]
 }
 
-// Of is the source of a session's access tokens, for rp.Client.HTTPClient. Its error
-// is rp.ErrEnded if the user must sign in again.
-func (t *Tokens) Of(session *rp.Session) oauth2.TokenSource {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if h, ok := t.held[session.IDToken]; ok {
-		return h.source
-	}
-	return ended{}
+// row is an rp.TokenStore.
+type row struct {
+	since time.Time
+
+	mu   sync.Mutex
+	text []byte
 }
 
-type ended struct{}
+// Load returns what is stored.
+func (r *row) Load(context.Context) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text, nil
+}
 
-func (ended) Token() (*oauth2.Token, error) { return nil, rp.ErrEnded }
+// CompareAndSwap stores next if old is what is stored.
+func (r *row) CompareAndSwap(_ context.Context, old, next []byte) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	same := bytes.Equal(r.text, old)
+	if same {
+		r.text = next
+	}
+	return same, nil
+}

@@ -18,16 +18,16 @@ const texts = korean ? {
 const $ = (id) => document.getElementById(id);
 const say = (text) => { $("said").textContent = text; };
 
-// ask asks the backend. Without a session the answer is null, and the page says so.
+// ask asks the backend. Without a session the answer is null, and the page says so; with
+// one that has proved too little for the API, the error is a NotEnough.
 async function ask(path, options) {
   const response = await fetch(path, { ...options, headers: { Accept: "application/json" } });
-  const challenge = response.headers.get("WWW-Authenticate") ?? "";
-  if (response.status === 401 && challenge.startsWith("Session ")) {
+  if (response.status === 401) {
+    if (/^Session error="(old|weak)"$/.test(response.headers.get("WWW-Authenticate"))) {
+      throw new NotEnough();
+    }
     show(null);
     return null;
-  }
-  if (response.status === 401 && challenge.includes("insufficient_user_authentication")) {
-    throw new NotEnough(); // the API wants a better or a newer sign-in (RFC 9470)
   }
   if (!response.ok) {
     throw new Error(`${path}: ${response.status}`);
