@@ -27,6 +27,7 @@
 //
 //	Begin                    after Callback: a session in place of any other
 //	RequireSession           who has none goes to Login, and comes back to the page
+//	WithSession              a page for everybody, which greets who is signed in
 //	RequireFresh, StepUp     who proved too little, or too long ago, does so again
 //	Logout                   here and at the server
 //	BackchannelLogout        the server says that a session is over

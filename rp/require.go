@@ -37,6 +37,26 @@ func (s *Sessions) require(h http.Handler, q Requirement) http.Handler {
 	})
 }
 
+// WithSession lets every request through to h, which finds the session with FromContext,
+// nil if there is none: for pages that greet who is signed in, and are for everybody.
+// Answers are not to be stored, unless h says otherwise; where a store fails, Config.ErrorPage
+// answers.
+func (s *Sessions) WithSession(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		session, err := s.found(w, r)
+		switch {
+		case errors.Is(err, ErrNoSession):
+		case err != nil:
+			s.fail(w, r, err)
+			return
+		default:
+			r = r.WithContext(context.WithValue(r.Context(), contextKey{}, inContext{session, s}))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // found is the session of a request, which a handler around this one may have
 // looked up already.
 func (s *Sessions) found(w http.ResponseWriter, r *http.Request) (*Session, error) {

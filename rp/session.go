@@ -220,8 +220,8 @@ type inContext struct {
 	owner   *Sessions
 }
 
-// FromContext is the session that RequireSession, RequireFresh or StepUp found for
-// a request; nil outside of them. It must not be changed.
+// FromContext is the session that RequireSession, RequireFresh, StepUp or WithSession
+// found for a request; nil outside of them. It must not be changed.
 func FromContext(ctx context.Context) *Session {
 	found, _ := ctx.Value(contextKey{}).(inContext)
 	return found.session

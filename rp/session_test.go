@@ -343,3 +343,35 @@ func TestSessionConfigNamesWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// greet is a page that is for everybody, and says who is signed in.
+func (s *site) greet() *httptest.ResponseRecorder {
+	h := s.sessions.WithSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if session := rp.FromContext(r.Context()); session != nil {
+			io.WriteString(w, session.Subject)
+		}
+	}))
+	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+	if c := s.sessionCookie(); c != nil {
+		r.AddCookie(c)
+	}
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// Who is signed in is greeted, and nobody is sent to sign in.
+func TestWithSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, rp.SessionConfig{}, nil)
+	s.mux.Handle("/within", s.sessions.WithSession(s.sessions.RequireSession(http.HandlerFunc(whoami))))
+	if got := s.greet(); got.Code != http.StatusOK || got.Body.String() != "" || s.logins() != 0 {
+		t.Errorf("without a session: got %d %q and %d logins", got.Code, got.Body, s.logins())
+	}
+	if got := s.with(nil, "/within"); got.Code != http.StatusUnauthorized {
+		t.Errorf("RequireSession within, without a session: got %d, want 401", got.Code)
+	}
+	s.show("/")
+	if got := s.greet(); got.Body.String() != s.session().Subject || got.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("with a session: got %q %v, want its subject", got.Body, got.Header())
+	}
+}

@@ -94,6 +94,9 @@ func TestStoreThatFails(t *testing.T) {
 	if res := s.Browser.Get("/"); res.StatusCode != http.StatusServiceUnavailable || s.logins() != 1 {
 		t.Errorf("got %s and %d logins", res.Status, s.logins())
 	}
+	if greeted := s.greet(); greeted.Code != http.StatusServiceUnavailable {
+		t.Errorf("WithSession: got %d, want 503", greeted.Code)
+	}
 	s.show("/login")
 	if rp.ReasonCode(s.err) != rp.CodeUnavailable || !errors.Is(s.err, errBroken) {
 		t.Errorf("got %v of Begin", s.err)

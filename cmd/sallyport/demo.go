@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"html/template"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync"
 
 	"github.com/sallyport-id/sallyport/rp"
 )
@@ -26,53 +24,43 @@ func newDemo(ctx context.Context, issuer, clientID, secret, self string) (http.H
 	if err != nil {
 		return nil, err
 	}
-	var sessions sync.Map // cookie value → *rp.Identity
+	// Kept here and not in the cookie, so that the server can end them.
+	sessions, err := login.Sessions(rp.SessionConfig{Store: new(rp.MemoryStore), AfterLogout: self + "/"})
+	if err != nil {
+		return nil, err
+	}
+	ended, err := sessions.BackchannelLogout()
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 
 	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
-		login.Login(w, r)
+		login.Login(w, r, rp.ReturnTo("/callback"))
 	})
 
-	session := func(r *http.Request) *rp.Identity {
-		c, err := r.Cookie("demo")
-		if err != nil {
-			return nil
-		}
-		id, _ := sessions.Load(c.Value)
-		identity, _ := id.(*rp.Identity)
-		return identity
-	}
-
-	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
-		if id := session(r); id != nil && r.URL.RawQuery == "" {
-			show(w, r, http.StatusOK, demoPage{Identity: id})
+	mux.Handle("GET /callback", sessions.WithSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if session := rp.FromContext(r.Context()); session != nil && r.URL.RawQuery == "" {
+			show(w, r, http.StatusOK, demoPage{Session: session})
 			return
 		}
 		id, err := login.Callback(w, r)
+		if err == nil {
+			err = sessions.Begin(w, r, id)
+		}
 		if err != nil { // no second factor, no session
 			show(w, r, http.StatusForbidden, demoPage{Problem: err})
 			return
 		}
-		value := rand.Text()
-		sessions.Store(value, id)
-		http.SetCookie(w, &http.Cookie{Name: "demo", Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
-		http.Redirect(w, r, "/callback", http.StatusSeeOther) // the code does not stay in the address bar
-	})
+		http.Redirect(w, r, id.ReturnTo, http.StatusSeeOther) // the code does not stay in the address bar
+	})))
 
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		show(w, r, http.StatusOK, demoPage{Home: true, Identity: session(r)})
-	})
+	mux.Handle("GET /{$}", sessions.WithSession(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		show(w, r, http.StatusOK, demoPage{Home: true, Session: rp.FromContext(r.Context())})
+	})))
 
-	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
-		end := url.Values{"post_logout_redirect_uri": {self + "/"}, "client_id": {clientID}}
-		if c, err := r.Cookie("demo"); err == nil {
-			if id, ok := sessions.LoadAndDelete(c.Value); ok {
-				end.Set("id_token_hint", id.(*rp.Identity).IDToken)
-			}
-		}
-		http.SetCookie(w, &http.Cookie{Name: "demo", Path: "/", MaxAge: -1})
-		http.Redirect(w, r, issuer+"/end_session?"+end.Encode(), http.StatusSeeOther)
-	})
+	mux.HandleFunc("POST /logout", sessions.Logout)
+	mux.Handle("POST /backchannel-logout", ended)
 
 	return http.NewCrossOriginProtection().Handler(mux), nil
 }
@@ -80,7 +68,7 @@ func newDemo(ctx context.Context, issuer, clientID, secret, self string) (http.H
 // demoPage is one page of the demo application.
 type demoPage struct {
 	Korean, Home bool
-	Identity     *rp.Identity
+	Session      *rp.Session
 	Problem      error
 }
 

@@ -33,13 +33,13 @@ a, button { display: inline-block; padding: .7rem 1.2rem; border: 1px solid; bor
   <h1 class="no">{{if .Korean}}2FA 인증이 실패하였습니다.{{else}}Two-factor authentication did not happen.{{end}}</h1>
   <p id="reason">{{.Reason}}</p>
   <p><a href="/login" id="login">{{if .Korean}}다시 시도{{else}}Try again{{end}}</a></p>
-{{else if .Identity}}
+{{else if .Session}}
   <h1 class="ok">{{if .Home}}{{if .Korean}}로그인되어 있습니다.{{else}}You are signed in.{{end}}{{else if .Korean}}2FA 인증이 완료되었습니다.{{else}}Two-factor authentication is complete.{{end}}</h1>
   <dl>
-    <dt>{{if .Korean}}사용자{{else}}Who{{end}}</dt><dd id="who">{{or .Identity.PreferredUsername .Identity.Subject}}</dd>
-    <dt>acr</dt><dd id="acr">{{.Identity.ACR}}</dd>
-    <dt>amr</dt><dd id="amr">{{range .Identity.AMR}}{{.}} {{end}}</dd>
-    <dt>auth_time</dt><dd id="auth_time">{{.Identity.AuthTime.Format "2006-01-02 15:04:05 MST"}}</dd>
+    <dt>{{if .Korean}}사용자{{else}}Who{{end}}</dt><dd id="who">{{or .Session.PreferredUsername .Session.Subject}}</dd>
+    <dt>acr</dt><dd id="acr">{{.Session.ACR}}</dd>
+    <dt>amr</dt><dd id="amr">{{range .Session.AMR}}{{.}} {{end}}</dd>
+    <dt>auth_time</dt><dd id="auth_time">{{.Session.AuthTime.Format "2006-01-02 15:04:05 MST"}}</dd>
   </dl>
   <form method="post" action="/logout"><button id="logout">{{if .Korean}}로그아웃{{else}}Sign out{{end}}</button></form>
 {{else}}

@@ -207,7 +207,7 @@ func (d *devCmd) populate(ctx context.Context, server *sallyport.Server, info *d
 		return nil, err
 	}
 	client := admin.Web("demo", "Demo", info.Demo+"/callback")
-	client.PostLogoutRedirectURIs = []string{info.Demo + "/"}
+	client.PostLogoutRedirectURIs, client.BackchannelLogoutURI = []string{info.Demo + "/"}, info.Demo+"/backchannel-logout"
 	secret, err := a.AddClient(ctx, client)
 	if err != nil {
 		return nil, err
