@@ -22,6 +22,8 @@ func Shop(t *testing.T, newShop func(context.Context, rp.Config) (http.Handler, 
 	}
 	var late atomic.Int64 // how much the shop's clock is ahead
 	config.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+	var api strict
+	config.HTTPClient = &http.Client{Transport: &api}
 	handler, err := newShop(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +55,14 @@ func Shop(t *testing.T, newShop func(context.Context, rp.Config) (http.Handler, 
 	p.MustSee(200, "Refund order 1001")
 	p.Press("refund")
 	p.MustSee(200, "Refunded", "1001 Lantern")
+
+	// An API that takes a passkey alone makes the shop ask for one.
+	api.now.Store(true)
+	p.Open(shop + "/orders")
+	api.now.Store(false)
+	if len(p.Went) == 0 || !strings.Contains(query(t, p.Went[0]).Get("claims"), `"values":["phr"]`) {
+		t.Errorf("for an API that takes phr the shop asks for %q", p.Went)
+	}
 
 	// Twenty minutes later the same session is good for the list, and not for money.
 	late.Store(int64(20 * time.Minute))
@@ -110,6 +120,19 @@ func Shop(t *testing.T, newShop func(context.Context, rp.Config) (http.Handler, 
 	hear(t, told)
 	p.Open(shop + "/orders")
 	p.MustBeAt(s.Issuer)
+}
+
+// strict stands between the shop and its API, and answers for it that it takes a
+// passkey, when it is told to.
+type strict struct{ now atomic.Bool }
+
+func (s *strict) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && strings.HasSuffix(r.URL.Path, "/api/orders") && s.now.Load() {
+		res.StatusCode = http.StatusUnauthorized
+		res.Header.Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", acr_values="phr"`)
+	}
+	return res, err
 }
 
 // hear waits until the server has told the shop.
