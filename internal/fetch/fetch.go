@@ -123,7 +123,7 @@ type Response struct {
 	Body   []byte
 }
 
-// StatusError is an answer of Get that is not 200, or a redirect of PostForm's.
+// StatusError is an answer of Get that is not 200, or one that PostForm does not take.
 type StatusError struct{ Status int }
 
 func (e *StatusError) Error() string {
@@ -158,7 +158,8 @@ func (c *Client) Get(ctx context.Context, from string, limit int64) (*Response, 
 }
 
 // PostForm sends a form and returns the answer's status, whatever it is but a
-// redirect; nobody reads its body. Errors are as of Get.
+// redirect, or the begin of another protocol, which ends when the other side wants;
+// nobody reads its body. Errors are as of Get.
 func (c *Client) PostForm(ctx context.Context, to string, form url.Values) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -167,7 +168,7 @@ func (c *Client) PostForm(ctx context.Context, to string, form url.Values) (stat
 		return 0, err
 	}
 	defer a.Body.Close()
-	if a.StatusCode >= 300 && a.StatusCode < 400 {
+	if a.StatusCode < 200 || a.StatusCode >= 300 && a.StatusCode < 400 {
 		return 0, at(a.Request.URL, &StatusError{a.StatusCode})
 	}
 	_, _ = io.CopyN(io.Discard, a.Body, maxIgnore) // then its connection is good for another

@@ -329,6 +329,30 @@ func TestNoAnswerEnds(t *testing.T) {
 	}
 }
 
+// TestProtocolIsNotSwitched: what follows an answer with 101 is no body, and its end is no
+// timeout's.
+func TestProtocolIsNotSwitched(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, true, "", func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // the client goes before
+		_, _ = conn.Read(make([]byte, 1))
+	})
+	c := newClient(t, fetch.Config{Allow: loopback, RootCAs: s.pool, Timeout: time.Second})
+	if status, err := c.PostForm(t.Context(), s.URL, nil); err == nil {
+		t.Errorf("POST: got %d", status)
+	}
+	if _, err := c.Get(t.Context(), s.URL, 100); err == nil {
+		t.Error("GET: got an answer")
+	}
+}
+
 // TestTLSIsChecked: certificates, and no version of before 1.2.
 func TestTLSIsChecked(t *testing.T) {
 	t.Parallel()
