@@ -2,6 +2,7 @@ package sallyport_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -194,5 +195,49 @@ func TestClientChangedAtOnce(t *testing.T) {
 	r.must(err)
 	if len(c.SecretHashes) != 2 || len(c.Resources) != 1 || c.Name != "Another" || c.MinLevel != oidc.Level2FA {
 		t.Errorf("got %d secrets, %d APIs, %q, level %d; want all four changes", len(c.SecretHashes), len(c.Resources), c.Name, c.MinLevel)
+	}
+}
+
+// TestRule25ConsentOfWhatWasSeen: who allows something on a page of before the client
+// changed, or has done so and not gone on, is asked anew: what was not on that page is
+// neither allowed nor remembered.
+func TestRule25ConsentOfWhatWasSeen(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*oidc.Client)
+		asked  bool
+	}{
+		"name":         {func(c *oidc.Client) { c.Name = "Your bank" }, true},
+		"redirect URI": {func(c *oidc.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://shop.example/callback") }, true},
+		"scope":        {func(c *oidc.Client) { c.Scopes = append(c.Scopes, oidc.ScopeGroups) }, true},
+		"lifetime":     {func(c *oidc.Client) { c.AccessTokenTTL = 5e9 }, false},
+	} {
+		for _, allowed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, allowed before %t", name, allowed), func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t)
+				b := r.browser()
+				v := b.signIn(r.mina, b.authorize("asks", "claims", `{"userinfo":{"groups":null}}`)).mustStep("consent", 200)
+				status := http.StatusConflict
+				if allowed {
+					follow := b.http.CheckRedirect
+					b.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+					b.answer(v, "consent", "decision", "allow")
+					b.http.CheckRedirect, status = follow, http.StatusOK
+				}
+				r.sets("asks", c.change)
+				next := b.get(v.page())
+				if !allowed {
+					next = b.answer(v, "consent", "decision", "allow")
+				}
+				if !c.asked {
+					next.mustCode()
+					return
+				}
+				next.mustStep("consent", status)
+				b.authorize("asks", "prompt", "none").mustRefuse(oidc.ConsentRequired)
+				b.answer(next, "consent", "decision", "allow").mustCode()
+			})
+		}
 	}
 }

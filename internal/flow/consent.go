@@ -2,6 +2,7 @@ package flow
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -26,6 +27,14 @@ func ClientHash(c *oidc.Client) []byte {
 	seen, _ := json.Marshal([]any{c.Name, c.RedirectURIs}) // strings: cannot fail
 	sum := sha256.Sum256(seen)
 	return sum[:]
+}
+
+// Asked is over what the page of the consent says: which client asks, and what for. An
+// answer is one to that alone, though the client is changed meanwhile.
+func (s State) Asked() string {
+	seen, _ := json.Marshal([]any{ClientHash(s.Client), s.asked()}) // bytes and strings: cannot fail
+	sum := sha256.Sum256(seen)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // asked is what the request asks for, as it is remembered: the scopes of this

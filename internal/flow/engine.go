@@ -184,6 +184,9 @@ func (e *Engine) Visit(ctx context.Context, id string, browserHash []byte, s *st
 		Now: now, Policy: rules, Client: c, Request: &i.Request, APIs: apis, Address: o.address(), Enrollment: e.Enrollment, NoWebAuthn: e.WebAuthn == nil,
 		Interaction: i.ID, Began: i.CreatedAt, Progress: i.Progress, Subjects: e.Subjects,
 	}}
+	if v.Progress.ConsentTo != v.Asked() {
+		v.Progress.ConsentBy = "" // the client is another by now
+	}
 	if err := e.fill(ctx, v, s); err != nil {
 		return nil, err
 	}

@@ -167,7 +167,7 @@ func (e *Engine) RecordSaved(ctx context.Context, v *Visit) error {
 
 // RecordConsent records that the user allows the request.
 func (e *Engine) RecordConsent(ctx context.Context, v *Visit) error {
-	v.Progress.ConsentBy = v.User.ID
+	v.Progress.ConsentBy, v.Progress.ConsentTo = v.User.ID, v.Asked()
 	return e.update(ctx, v, v.event(store.EventConsentGiven, strings.Join(v.Request.Scope, " ")))
 }
 

@@ -175,6 +175,8 @@ type Progress struct {
 	Subject string `json:"subject,omitempty"`
 	// ConsentBy is the user who allowed the request.
 	ConsentBy string `json:"consent_by,omitempty"`
+	// ConsentTo is what the user allowed, and to whom, as the page said it.
+	ConsentTo string `json:"consent_to,omitempty"`
 	// Enrolling is the authenticator that waits for its first right code.
 	Enrolling *Enrolling `json:"enrolling,omitempty"`
 	// Ceremony waits for an authenticator's answer.

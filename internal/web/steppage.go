@@ -91,7 +91,7 @@ func (s *server) stepPage(r *http.Request, v *flow.Visit, f page.Frame) (page.Pa
 		return page.Trust{Frame: f, Days: int(v.Policy.TrustFor(v.Case()) / (24 * time.Hour))}, nil
 	case flow.Consent:
 		own, apis := askedScopes(v)
-		return page.Consent{Frame: f, Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client) && !v.ForDevice(), Device: s.asksFor(v)}, nil
+		return page.Consent{Frame: f, Asked: v.Asked(), Scopes: own, APIs: apis, RedirectHost: host(v.Request.RedirectURI), Remember: flow.Rememberable(v.Client) && !v.ForDevice(), Device: s.asksFor(v)}, nil
 	case flow.Welcome:
 		if v.Registers() {
 			return s.registeredPage(r, v, f)

@@ -208,6 +208,7 @@ type Consent struct {
 	APIs         []API    // where it wants to act for the user
 	RedirectHost string   // where the answer goes
 	Remember     bool     // the answer holds for next time
+	Asked        string   // which question is answered
 	// Device is the one that gets what is allowed; nil: the application's browser does.
 	Device *AskingDevice
 }
