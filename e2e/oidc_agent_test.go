@@ -63,17 +63,14 @@ func TestOIDCAgent(t *testing.T) {
 
 	gen := run("oidc-gen", "--issuer", in.issuer, "--cert-path", ca.bundle, "--client-id", "terminal", "--client-secret", made.Secret,
 		"--scope", "openid profile offline_access", "--redirect-uri", "http://localhost:4242", "--flow", "device", "--prompt", "none", "--pw-env", "--confirm-default", "sora")
-	gen.Stderr = log
-	out, err := gen.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out, says := io.Pipe()
+	gen.Stdout, gen.Stderr = says, says // versions differ in where they say what to do
 	if err := gen.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = gen.Process.Kill() })
 	var where, code string
-	for lines := bufio.NewScanner(out); code == ""; {
+	for lines := bufio.NewScanner(io.TeeReader(out, log)); code == ""; {
 		if !lines.Scan() {
 			t.Fatalf("oidc-gen ends: %v", lines.Err())
 		}
@@ -83,10 +80,8 @@ func TestOIDCAgent(t *testing.T) {
 		_, code, _ = strings.Cut(lines.Text(), "enter the code: ")
 	}
 	ended := make(chan error, 1)
-	go func() {
-		_, _ = io.Copy(io.Discard, out)
-		ended <- gen.Wait()
-	}()
+	go func() { _, _ = io.Copy(log, out) }()
+	go func() { ended <- gen.Wait() }()
 	b.open(where)
 	b.fill("#user_code", code)
 	b.press("#continue")
