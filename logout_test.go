@@ -391,6 +391,28 @@ func TestBackchannelLogoutToNobody(t *testing.T) {
 	}
 }
 
+// TestBackchannelLogoutOfIdleSession: who has been at an application for hours, and signs
+// out there, signs out everywhere, with the application's word or with the user's own.
+func TestBackchannelLogoutOfIdleSession(t *testing.T) {
+	t.Parallel()
+	for _, hinted := range []bool{true, false} {
+		r, shop, web := newLogoutRig(t)
+		b := r.browser()
+		id := r.redeem("web", b.signIn(r.mina, b.authorize("web")).mustCode()).ID
+		b.authorize("eddsa").mustCode()
+		r.clock.advance(2 * time.Hour)
+		if hinted {
+			b.get("/end_session?" + url.Values{"id_token_hint": {id}}.Encode())
+		} else {
+			b.signsOut()
+		}
+		r.tell()
+		shop.mustCome(t, "hours later", 1)
+		web.mustCome(t, "hours later", 1)
+		b.authorize("web").mustStep("login", 200)
+	}
+}
+
 // TestBackchannelLogoutReachesNoPrivateAddress: an application's URI leads nowhere that
 // outbound_allow does not name, and its user signs out all the same.
 func TestBackchannelLogoutReachesNoPrivateAddress(t *testing.T) {

@@ -127,20 +127,29 @@ type Answer struct {
 
 // Session returns the live session that a cookie names, nil if there is none.
 func (e *Engine) Session(ctx context.Context, cookie string) (*store.Session, error) {
+	s, err := e.SessionToEnd(ctx, cookie)
+	if s == nil || err != nil {
+		return nil, err
+	}
+	if now := e.Now(); now.Sub(s.LastSeenAt) > e.SessionIdle {
+		return nil, e.Store.EndIdleSession(ctx, s.ID, store.Event{At: now, Type: store.EventSessionIdle, UserID: s.UserID, Session: s.ID})
+	}
+	return s, nil
+}
+
+// SessionToEnd is Session for who signs out: one that was idle for too long is returned,
+// too. The user has been at applications meanwhile, and they are to be told.
+func (e *Engine) SessionToEnd(ctx context.Context, cookie string) (*store.Session, error) {
 	id, secret, ok := strings.Cut(cookie, ".")
 	if !ok {
 		return nil, nil
 	}
-	now := e.Now()
-	s, err := e.Store.Session(ctx, id, store.HashSecret(secret), now)
+	s, err := e.Store.Session(ctx, id, store.HashSecret(secret), e.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load session: %w", err)
-	}
-	if now.Sub(s.LastSeenAt) > e.SessionIdle {
-		return nil, e.Store.EndIdleSession(ctx, s.ID, store.Event{At: now, Type: store.EventSessionIdle, UserID: s.UserID, Session: s.ID})
 	}
 	return s, nil
 }

@@ -23,7 +23,7 @@ func (s *server) endSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	session, err := s.session(r)
+	session, err := s.Flow.SessionToEnd(r.Context(), s.cookie(r, sessionCookie))
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *server) confirmEndSession(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	session, err := s.session(r)
+	session, err := s.Flow.SessionToEnd(r.Context(), s.cookie(r, sessionCookie))
 	if err != nil {
 		return err
 	}
