@@ -137,6 +137,27 @@ func TestDeviceFlow(t *testing.T) {
 	}
 }
 
+// TestDeviceRefreshesWithoutOfflineAccess: what a device gets outlives the browser's session
+// by itself. A client that never had the scope offline_access has not lost it; one that
+// asked for it, and may not any more, has.
+func TestDeviceRefreshesWithoutOfflineAccess(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		scope string
+		keeps bool
+	}{{"openid profile", true}, {"openid offline_access", false}} {
+		r := withDevices(t)
+		w := r.asks("tv", "scope", c.scope)
+		r.browser().allowsDevice(w)
+		got := w.poll()
+		r.sets("tv", func(tv *oidc.Client) { tv.Scopes = []string{oidc.ScopeOpenID, oidc.ScopeProfile} })
+		next := r.token("", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}, "client_id": {"tv"}})
+		if (next.status == 200) != c.keeps {
+			t.Errorf("%s: got %+v, want it to go on: %t", c.scope, next, c.keeps)
+		}
+	}
+}
+
 // TestDeviceFlowAnswers: what a device hears that gets nothing (RFC 8628 §3.5).
 func TestDeviceFlowAnswers(t *testing.T) {
 	t.Parallel()

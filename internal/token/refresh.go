@@ -21,7 +21,7 @@ func (s *Service) refresh(ctx context.Context, r *call) (*Response, error) {
 	if err != nil {
 		return nil, notFoundIs(errGrant, err)
 	}
-	if grant.ClientID != r.client.ID || grant.Offline && !slices.Contains(r.client.Scopes, oidc.ScopeOfflineAccess) {
+	if grant.ClientID != r.client.ID || oidc.HasScope(grant.Scope, oidc.ScopeOfflineAccess) && !slices.Contains(r.client.Scopes, oidc.ScopeOfflineAccess) {
 		return nil, errGrant // another client's, or of one that has lost the right to outlive sessions
 	}
 	if old.JKT != "" && old.JKT != r.jkt {
