@@ -129,9 +129,9 @@ func (c *sourceCollector) Collect(to chan<- prometheus.Metric) {
 	counter(c.clientKeys, float64(k.Fetched), "ok")
 	counter(c.clientKeys, float64(k.Failed), "failed")
 	l := c.Logouts()
-	for outcome, n := range map[string]int64{"delivered": l.Delivered, "refused": l.Refused, "given_up": l.GivenUp} {
-		to <- prometheus.MustNewConstMetric(c.logoutsDone, prometheus.CounterValue, float64(n), outcome)
-	}
+	counter(c.logoutsDone, float64(l.Delivered), "delivered")
+	counter(c.logoutsDone, float64(l.Refused), "refused")
+	counter(c.logoutsDone, float64(l.GivenUp), "given_up")
 	counter(c.logoutsFailed, float64(l.Failed))
 	gauge(c.logouts, float64(l.Pending-l.Failing), "pending")
 	gauge(c.logouts, float64(l.Failing), "failing")
