@@ -70,6 +70,25 @@ func TestChangedClientScopes(t *testing.T) {
 	}
 }
 
+// TestRule25ClaimsOfAWiderClient: a claim that the client asked for when it might not have
+// it was on no page, and what it was given then does not open it when it may.
+func TestRule25ClaimsOfAWiderClient(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
+	asks := b.authorize("asks", "claims", `{"userinfo":{"groups":null,"email":null},"id_token":{"groups":null,"email":null}}`, "scope", "openid offline_access", "prompt", "consent")
+	got := r.redeem("asks", b.answer(b.signIn(r.mina, asks).mustStep("consent", 200), "consent", "decision", "allow").mustCode())
+	r.sets("asks", func(c *oidc.Client) { c.Scopes = append(c.Scopes, oidc.ScopeGroups) })
+	next := r.token("asks", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}})
+	_, told := r.userinfo(got.Access)
+	_, again := r.userinfo(next.Access)
+	for what, told := range map[string]map[string]any{"userinfo": told, "userinfo, refreshed": again, "ID token, refreshed": claims(t, next.ID)} {
+		if told["groups"] != nil || told["email"] == nil {
+			t.Errorf("%s: got %v, want the e-mail and no groups", what, told)
+		}
+	}
+}
+
 // TestChangedRedirectURI: answers under way to where they may go no more end here, and a
 // code that went there is worth nothing.
 func TestChangedRedirectURI(t *testing.T) {

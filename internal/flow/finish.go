@@ -63,7 +63,7 @@ func (v *Visit) grant() *store.Grant {
 		SessionID: v.Session.ID, SID: sid(v.Session.ID, v.Client.ID), Interaction: v.Interaction,
 		Address: v.Origin.Address, Scope: v.Request.Scope, Resources: resources, Offline: oidc.HasScope(v.Request.Scope, oidc.ScopeOfflineAccess),
 		Proofs: v.Evidence().Counting(), RequestedACR: names,
-		UserInfo: v.Request.Claims.UserInfo, IDToken: v.Request.Claims.IDToken,
+		UserInfo: v.Client.MayAsk(v.Request.Claims.UserInfo), IDToken: v.Client.MayAsk(v.Request.Claims.IDToken), // not what it may later
 		Nonce: v.Request.Nonce, CreatedAt: v.Now,
 	}
 	if v.forDevice() { // it knows nothing of the session that was at hand, and does not end with it
