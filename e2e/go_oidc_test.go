@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"testing"
@@ -11,18 +13,22 @@ import (
 )
 
 // TestGoOIDC: a Go program made of go-oidc and x/oauth2 signs somebody in, reads what it
-// was told, refreshes and signs out.
+// was told, refreshes, signs out and hears that the session has ended.
 func TestGoOIDC(t *testing.T) {
 	t.Parallel()
 	needBrowser(t)
-	in := install(t)
+	in := install(t, "SALLYPORT_OUTBOUND_ALLOW=127.0.0.0/8")
 	b := newBrowser(t, "en")
 	key := in.setUp(b, "sora")
+	logouts := make(chan string, 1)
+	program := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { logouts <- r.PostFormValue("logout_token") }))
+	t.Cleanup(program.Close)
 	var made struct {
 		Secret string `json:"client_secret"`
 	}
 	bye := in.callback + "/bye"
-	in.decode(&made, "client", "add", "go", "--redirect-uri", in.callback, "--post-logout-redirect-uri", bye, "--output", "json")
+	in.decode(&made, "client", "add", "go", "--redirect-uri", in.callback, "--post-logout-redirect-uri", bye,
+		"--backchannel-logout-uri", program.URL, "--output", "json")
 
 	ctx := t.Context()
 	provider, err := oidc.NewProvider(ctx, in.issuer)
@@ -53,13 +59,14 @@ func TestGoOIDC(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw, _ := tokens.Extra("id_token").(string)
-	token, err := provider.Verifier(&oidc.Config{ClientID: "go"}).Verify(ctx, raw)
+	verify := provider.Verifier(&oidc.Config{ClientID: "go"})
+	token, err := verify.Verify(ctx, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var claims struct {
-		ACR string
-		AMR []string
+		ACR, SID string
+		AMR      []string
 	}
 	if err := token.Claims(&claims); err != nil {
 		t.Fatal(err)
@@ -102,4 +109,13 @@ func TestGoOIDC(t *testing.T) {
 	}
 	b.open(in.request())
 	b.mustStep("login")
+	select {
+	case raw := <-logouts:
+		said, err := verify.VerifyLogout(ctx, raw)
+		if err != nil || said.SessionID != claims.SID || said.Subject != token.Subject {
+			t.Errorf("the logout token: %+v, %v; want session %q", said, err, claims.SID)
+		}
+	case <-time.After(patience):
+		t.Error("no logout token came")
+	}
 }
