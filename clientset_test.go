@@ -89,6 +89,28 @@ func TestRule25ClaimsOfAWiderClient(t *testing.T) {
 	}
 }
 
+// TestRule25ScopesOfAWiderClient: of two APIs with a scope of one name the user allowed it
+// at one. The client that may have it at the other later does not by that.
+func TestRule25ScopesOfAWiderClient(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const one, two = "https://one.example.com/", "https://two.example.com/"
+	for _, uri := range []string{one, two} {
+		r.must(r.Admin().AddResource(t.Context(), &oidc.Resource{URI: uri, Name: uri, Scopes: []string{"read", "write"}}))
+	}
+	r.must(r.Admin().AllowClient(t.Context(), "asks", one, []string{"read"}, false))
+	r.must(r.Admin().AllowClient(t.Context(), "asks", two, []string{"write"}, false))
+	b := r.browser()
+	v := b.signIn(r.mina, b.authorize("asks", "scope", "openid read write", "resource", one, "resource", two)).mustStep("consent", 200)
+	code := b.answer(v, "consent", "decision", "allow").mustCode()
+	got := r.token("asks", url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}, "resource": {two}})
+	r.must(r.Admin().AllowClient(t.Context(), "asks", two, []string{"read", "write"}, false))
+	next := r.token("asks", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}, "resource": {two}})
+	if got.Scope != "write" || next.Scope != "write" {
+		t.Errorf("got %q, then %q, want what was allowed: write", got.Scope, next.Scope)
+	}
+}
+
 // TestChangedRedirectURI: answers under way to where they may go no more end here, and a
 // code that went there is worth nothing.
 func TestChangedRedirectURI(t *testing.T) {

@@ -61,6 +61,13 @@ func (s State) asked() []string {
 	return asked
 }
 
+// ScopesAt are what the user is asked for at an API: the scopes of the request that are
+// the client's there.
+func (s State) ScopesAt(api *oidc.Resource) []string {
+	at := s.Client.ScopesAt(api)
+	return slices.DeleteFunc(slices.Clone(s.Request.Scope), func(scope string) bool { return !slices.Contains(at, scope) })
+}
+
 // claimScopes are the scopes that stand for what the claims parameter asks for by
 // name, of what the client may have.
 func (s State) claimScopes() []string {

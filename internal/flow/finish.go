@@ -56,7 +56,7 @@ func (v *Visit) grant() *store.Grant {
 	names, _ := v.Request.RequestedACR()
 	var resources []store.GrantedResource
 	for _, api := range v.APIs {
-		resources = append(resources, store.GrantedResource{ID: api.ID, URI: api.URI})
+		resources = append(resources, store.GrantedResource{ID: api.ID, URI: api.URI, Scopes: v.ScopesAt(api)})
 	}
 	g := &store.Grant{
 		ID: store.NewID(), ClientID: v.Client.ID, UserID: v.User.ID, UserEpoch: v.Session.UserEpoch,

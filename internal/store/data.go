@@ -322,6 +322,8 @@ type Grant struct {
 type GrantedResource struct {
 	ID  string `json:"id"`
 	URI string `json:"uri"`
+	// Scopes are what was granted there; none: a release before this one did not say.
+	Scopes []string `json:"scopes,omitempty"`
 }
 
 // Code is an authorization code (RFC 6749 §4.1.2).

@@ -30,6 +30,18 @@ func (s *Service) audience(ctx context.Context, r *call, g *store.Grant) (*oidc.
 	return api, nil
 }
 
+// scopesAt are what the client may have at an API of the grant's: there today, and when
+// the user allowed it.
+func scopesAt(c *oidc.Client, api *oidc.Resource, g *store.Grant) []string {
+	scopes := c.ScopesAt(api)
+	for _, granted := range g.Resources {
+		if granted.ID == api.ID && len(granted.Scopes) > 0 {
+			return within(scopes, granted.Scopes)
+		}
+	}
+	return scopes
+}
+
 func narrowedTarget(granted []store.GrantedResource, asked []string) (*store.GrantedResource, *oidc.Error) {
 	switch {
 	case len(asked) > 1:

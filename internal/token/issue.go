@@ -167,7 +167,7 @@ func (s *Service) newAccess(r *call, i issuance, proven *oidc.Authentication) (t
 	if i.api == nil {
 		t.Scope = within(i.scope, r.client.Scopes)
 	} else {
-		t.Scope = within(i.scope, r.client.ScopesAt(i.api))
+		t.Scope = within(i.scope, scopesAt(r.client, i.api, i.grant))
 		claims = s.userClaims(t, i.grant, s.Subjects.Of(r.client, i.user.ID), t.Scope, proven)
 	}
 	if len(t.Scope) == 0 {

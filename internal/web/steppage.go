@@ -123,11 +123,8 @@ func welcomePage(v *flow.Visit, f page.Frame) page.Message {
 
 // askedScopes are the scopes of this server, and those at each API.
 func askedScopes(v *flow.Visit) (own []string, apis []page.API) {
-	within := func(list []string) []string {
-		return slices.DeleteFunc(slices.Clone(v.Request.Scope), func(s string) bool { return !slices.Contains(list, s) })
-	}
 	for _, api := range v.APIs {
-		apis = append(apis, page.API{Name: api.Name, Scopes: within(v.Client.ScopesAt(api))})
+		apis = append(apis, page.API{Name: api.Name, Scopes: v.ScopesAt(api)})
 	}
 	return v.OwnScopes(), apis
 }
