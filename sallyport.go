@@ -125,7 +125,7 @@ func (s *Server) wire(ctx context.Context, sealer *keys.Sealer) error {
 	}
 	hasher := authn.NewHasher(c.hasher)
 	clientKeys := &clientkey.Cache{Fetch: s.fetch, Log: c.Log, Now: c.Now}
-	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, ClientKeys: clientKeys, Issuer: c.Issuer, Subjects: subjects, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now, WebAuthn: relyingParty}
+	tokens := &token.Service{Store: s.store, Policy: rules, Keys: ring, ClientKeys: clientKeys, Sealer: sealer, Issuer: c.Issuer, Subjects: subjects, NonceKey: sealer.Derive("dpop nonce"), Now: c.Now, WebAuthn: relyingParty}
 	engine := &flow.Engine{
 		Store: s.store, Policy: rules, Sealer: sealer, Hasher: hasher, WebAuthn: relyingParty, Hint: tokens.HintSubject, Subjects: subjects,
 		Enrollment: c.Enrollment, Registration: c.registration(),

@@ -49,6 +49,7 @@ type clientAddCmd struct {
 	Device                bool          `help:"It may also ask for people on devices without a browser (RFC 8628)."`
 	DPoP                  bool          `name:"dpop" help:"Its access tokens are bound to a key of its own, always (RFC 9449); without it, when it sends a proof."`
 	DPoPNonce             bool          `name:"dpop-nonce" help:"Its proofs need the server's nonce, too."`
+	AuthMethod            string        `default:"" enum:",client_secret_jwt" placeholder:"METHOD" help:"client_secret_jwt: it has a secret, and signs who it is with that, in HS256, in place of sending it. A key is better: --jwks."`
 	JWKS                  string        `name:"jwks" xor:"keys" type:"existingfile" placeholder:"FILE" help:"Its public keys, a JWK Set: it signs who it is (private_key_jwt), and has no secret."`
 	JWKSURI               string        `name:"jwks-uri" xor:"keys" placeholder:"URL" help:"Where its public keys are, in place of --jwks: the server fetches them, and looks again for one that it does not know. See outbound_allow."`
 	AuthAlg               string        `name:"auth-alg" placeholder:"ALG" help:"The only algorithm in which it signs who it is: ES256, EdDSA, PS256 or RS256; if not said, that of its keys."`
@@ -75,8 +76,8 @@ type shownClient struct {
 
 func shown(c *oidc.Client) shownClient {
 	without := *c
-	without.SecretHashes = nil
-	return shownClient{&without, len(c.SecretHashes), warnings(c)}
+	without.SecretHashes, without.SealedSecrets = nil, nil
+	return shownClient{&without, c.Secrets(), warnings(c)}
 }
 
 // Run registers the client.
@@ -88,6 +89,11 @@ func (c *clientAddCmd) Run() error {
 	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
 		if err := c.allow(ctx, a, client); err != nil {
 			return err
+		}
+		if client.SignsWithSecret() {
+			if a.Sealer, err = c.sealer(); err != nil {
+				return err
+			}
 		}
 		secret, err := a.AddClient(ctx, client)
 		if err != nil {
@@ -214,6 +220,13 @@ func (c *clientAddCmd) made() (*oidc.Client, error) {
 // sign gives the client its keys, with which it proves itself.
 func (c *clientAddCmd) sign(made *oidc.Client) (err error) {
 	made.AssertionAlg, made.InsecureTokenEndpointAudience = c.AuthAlg, c.TokenEndpointAudience
+	if c.AuthMethod != "" {
+		if c.JWKS+c.JWKSURI+c.AuthAlg != "" || made.Public() {
+			return errors.New("--auth-method client_secret_jwt is for web and machine, without --jwks, --jwks-uri and --auth-alg")
+		}
+		made.AuthMethod = c.AuthMethod
+		return nil
+	}
 	if c.JWKS+c.JWKSURI == "" {
 		return nil
 	}
@@ -341,7 +354,7 @@ func warnings(c *oidc.Client) (list []string) {
 	if c.InsecureTokenEndpointAudience {
 		list = append(list, "may sign for the token endpoint")
 	}
-	if len(c.SecretHashes) > 1 {
+	if c.Secrets() > 1 {
 		list = append(list, "an old secret is still good")
 	}
 	if c.Disabled {
@@ -425,9 +438,18 @@ type clientRotateCmd struct {
 
 // Run rotates the secret.
 func (c *clientRotateCmd) Run() error {
-	return c.operate(func(ctx context.Context, _ *sqlstore.Store, a *admin.Admin) error {
+	return c.operate(func(ctx context.Context, db *sqlstore.Store, a *admin.Admin) error {
 		if c.EndOld {
 			return a.EndOldSecrets(ctx, c.ID)
+		}
+		client, err := db.Client(ctx, c.ID)
+		if err != nil {
+			return fmt.Errorf("client %q: %w", c.ID, err)
+		}
+		if client.SignsWithSecret() {
+			if a.Sealer, err = c.sealer(); err != nil {
+				return err
+			}
 		}
 		secret, err := a.RotateSecret(ctx, c.ID, c.KeepOld)
 		if err != nil {

@@ -20,7 +20,7 @@ func changes(old, c *oidc.Client) string {
 	all := maps.Clone(before)
 	maps.Copy(all, after)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if name != "secret_hashes" && !bytes.Equal(before[name], after[name]) {
+		if name != "secret_hashes" && name != "sealed_secrets" && !bytes.Equal(before[name], after[name]) {
 			list = append(list, name+": "+fieldText(name, before[name])+" → "+fieldText(name, after[name]))
 		}
 	}

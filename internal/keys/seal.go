@@ -21,7 +21,7 @@ const (
 type keyID [4]byte
 
 // Place is where a sealed value stays: it opens nowhere else. Owner is the user
-// it belongs to, "" if none.
+// or the client it belongs to, "" if none.
 type Place struct{ Table, Column, Row, Owner string }
 
 // Sealer seals values under keys derived from the master key. It is safe for

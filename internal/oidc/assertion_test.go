@@ -113,7 +113,7 @@ func keysOf(t testing.TB, c *oidc.Client) *oidc.ClientKeys {
 }
 
 // proves sends the assertion of a client that has these keys.
-func proves(c *oidc.Client, keys *oidc.ClientKeys, text string, now time.Time) *oidc.Error {
+func proves(c *oidc.Client, keys oidc.AssertionKeys, text string, now time.Time) *oidc.Error {
 	r, refusal := oidc.ParseTokenRequest(nil, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"},
 		"client_assertion_type": {oidc.AssertionType}, "client_assertion": {text}})
 	if refusal != nil {
@@ -291,6 +291,62 @@ func FuzzParseClientKeys(f *testing.F) {
 	})
 }
 
+func secretSigner(t testing.TB) *oidc.Client {
+	c := shop()
+	c.AuthMethod, c.SecretHashes, c.SealedSecrets = oidc.AuthSecretJWT, nil, []string{"s"}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func signSecret(t testing.TB, alg jose.SignatureAlgorithm, secret string, claims map[string]any) string {
+	return sign(t, jose.JSONWebKey{Key: []byte(secret), Algorithm: string(alg)}, claims, nil)
+}
+
+// TestSecretAssertion: HS256 with a secret of the client's, and nothing else; and what keys
+// check is not for secrets, nor the other way round.
+func TestSecretAssertion(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	const secret, next, foreign = "0123456789012345678901234567890123456789012", "1123456789012345678901234567890123456789012", "2123456789012345678901234567890123456789012"
+	c, secrets := secretSigner(t), oidc.SecretKeys{secret, next}
+	key := newKey(t, "ES256", "k")
+	withKey := signer(t, key)
+	old := secretSigner(t)
+	old.InsecureTokenEndpointAudience = true
+	hmac := func(s string, change ...any) string {
+		return signSecret(t, jose.HS256, s, assertionClaims(now, change...))
+	}
+	for _, tt := range []struct {
+		name   string
+		client *oidc.Client
+		keys   oidc.AssertionKeys
+		text   string
+		want   string
+	}{
+		{"good", c, secrets, hmac(secret), ""},
+		{"while a rotation lasts", c, secrets, hmac(next), ""},
+		{"token endpoint, if it was said so", old, secrets, hmac(secret, "aud", issuer+"/token"), ""},
+		{"token endpoint", c, secrets, hmac(secret, "aud", issuer+"/token"), "aud"},
+		{"another secret", c, secrets, hmac(foreign), "not signed"},
+		{"without secrets", c, oidc.SecretKeys(nil), hmac(secret), "not signed"},
+		{"HS512", c, secrets, signSecret(t, jose.HS512, secret+secret, assertionClaims(now)), "algorithm"},
+		{"a key", c, secrets, sign(t, key, assertionClaims(now), nil), "algorithm"},
+		{"a key, checked by keys", c, keysOf(t, withKey), sign(t, key, assertionClaims(now), nil), "authentication failed"},
+		{"a client with keys, by secrets", withKey, secrets, hmac(secret), "authentication failed"},
+		{"a client with keys, its public key as the secret", withKey, keysOf(t, withKey), hmac(string(withKey.JWKS)), "algorithm"},
+		{"expired", c, secrets, hmac(secret, "exp", now.Add(-time.Minute).Unix()), "expired"},
+		{"no jti", c, secrets, hmac(secret, "jti", nil), "jti"},
+		{"iss", c, secrets, hmac(secret, "iss", "other"), "iss and sub"},
+	} {
+		refusal := proves(tt.client, tt.keys, tt.text, now)
+		if (refusal == nil) != (tt.want == "") || refusal != nil && !strings.Contains(refusal.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.name, refusal, tt.want)
+		}
+	}
+}
+
 func FuzzCheckAssertion(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	key := newKey(f, "ES256", "k")
@@ -298,7 +354,13 @@ func FuzzCheckAssertion(f *testing.F) {
 	good := sign(f, key, assertionClaims(now), nil)
 	f.Add(good)
 	f.Add("e30.e30.")
+	withSecret, secrets := secretSigner(f), oidc.SecretKeys{"0123456789012345678901234567890123456789012"}
+	hmac := signSecret(f, jose.HS256, string(secrets[0]), assertionClaims(now))
+	f.Add(hmac)
 	f.Fuzz(func(t *testing.T, text string) {
+		if refusal := proves(withSecret, secrets, text, now); refusal == nil && text != hmac {
+			t.Errorf("%q is good, and nobody has signed it with the secret", text)
+		}
 		if kid := oidc.UnprovenKeyID(text); len(kid) > len(text) {
 			t.Errorf("kid %q is longer than %q", kid, text)
 		}

@@ -18,11 +18,14 @@ type Client struct {
 	Name string `json:"client_name"`
 
 	// AuthMethod is how the client authenticates at the token endpoint:
-	// client_secret_basic (also when empty), client_secret_post, private_key_jwt or none.
+	// client_secret_basic (also when empty), client_secret_post, client_secret_jwt, private_key_jwt or none.
 	AuthMethod string `json:"token_endpoint_auth_method,omitempty"`
 	// SecretHashes are the SHA-256 of the client's secrets; several while a
-	// rotation lasts. Empty for public clients.
+	// rotation lasts. Empty for clients that are public or sign.
 	SecretHashes [][]byte `json:"secret_hashes,omitempty"`
+	// SealedSecrets name the secrets in which a client of client_secret_jwt signs, the newest
+	// first: store.ClientSecret.
+	SealedSecrets []string `json:"sealed_secrets,omitempty"`
 	// JWKS are the public keys in which the client signs, a JWK Set, and JWKSURI is where
 	// they are fetched. One of them is empty, or both for a client without keys.
 	JWKS    json.RawMessage `json:"jwks,omitempty"`
@@ -117,7 +120,7 @@ func (c *Client) Clone() *Client {
 	}
 	for _, list := range []*[]string{
 		&own.RedirectURIs, &own.PostLogoutRedirectURIs, &own.GrantTypes, &own.ResponseTypes, &own.ResponseModes,
-		&own.Scopes, &own.DefaultScope, &own.DefaultACRValues,
+		&own.Scopes, &own.SealedSecrets, &own.DefaultScope, &own.DefaultACRValues,
 	} {
 		*list = slices.Clone(*list)
 	}
@@ -137,6 +140,13 @@ func (c *Client) HasKeys() bool { return len(c.JWKS) > 0 || c.JWKSURI != "" }
 
 // HasSecret reports whether the client proves itself by a secret.
 func (c *Client) HasSecret() bool { return !c.Public() && c.AuthMethod != AuthPrivateKeyJWT }
+
+// SignsWithSecret reports whether the client signs who it is with its secret, which so is
+// kept sealed, and never as a hash that could be compared with what is sent.
+func (c *Client) SignsWithSecret() bool { return c.AuthMethod == AuthSecretJWT }
+
+// Secrets is how many secrets of the client are good.
+func (c *Client) Secrets() int { return len(c.SecretHashes) + len(c.SealedSecrets) }
 
 // Machine reports whether the client acts for itself and never for a user
 // (RFC 6749 §4.4).
@@ -197,10 +207,12 @@ func bidirectional(r rune) bool {
 
 func (c *Client) validateSecrets() error {
 	switch {
-	case !slices.Contains([]string{"", AuthBasic, AuthPost, AuthPrivateKeyJWT, AuthNone}, c.AuthMethod):
+	case !slices.Contains([]string{"", AuthBasic, AuthPost, AuthSecretJWT, AuthPrivateKeyJWT, AuthNone}, c.AuthMethod):
 		return errors.New("token_endpoint_auth_method is not supported")
-	case c.HasSecret() != (len(c.SecretHashes) > 0):
-		return errors.New("a confidential client has a secret, one that is public or signs has none")
+	case c.HasSecret() != (c.Secrets() > 0):
+		return errors.New("a confidential client has a secret, one that is public or signs with a key has none")
+	case c.SignsWithSecret() && len(c.SecretHashes) > 0, !c.SignsWithSecret() && len(c.SealedSecrets) > 0:
+		return errors.New("a secret is for signing with, or for sending, and never for both")
 	case c.Public() && c.InsecureOptionalPKCE:
 		return errors.New("a public client must use PKCE")
 	case slices.ContainsFunc(c.SecretHashes, func(hash []byte) bool { return len(hash) != sha256.Size }):
@@ -217,8 +229,10 @@ func (c *Client) validateKeys() error {
 		return errors.New("jwks and jwks_uri exclude each other")
 	case signs && !c.HasKeys():
 		return errors.New("private_key_jwt needs jwks or jwks_uri")
-	case !signs && (c.AssertionAlg != "" || c.InsecureTokenEndpointAudience):
-		return errors.New("what is said of assertions needs private_key_jwt")
+	case !signs && c.AssertionAlg != "":
+		return errors.New("token_endpoint_auth_signing_alg needs private_key_jwt")
+	case !signs && !c.SignsWithSecret() && c.InsecureTokenEndpointAudience:
+		return errors.New("what is said of assertions needs private_key_jwt or client_secret_jwt")
 	case c.AssertionAlg != "" && !slices.Contains(ClientAlgs, c.AssertionAlg):
 		return errors.New("token_endpoint_auth_signing_alg must be ES256, EdDSA, PS256 or RS256")
 	case c.RequestObjectAlg != "" && !slices.Contains(ClientAlgs, c.RequestObjectAlg):

@@ -38,6 +38,15 @@ func TestValidateClient(t *testing.T) {
 		{"signs, with a secret", func(c *oidc.Client) { c.AuthMethod = oidc.AuthPrivateKeyJWT }, "one that is public or signs"},
 		{"signs, without keys", func(c *oidc.Client) { c.AuthMethod, c.SecretHashes = oidc.AuthPrivateKeyJWT, nil }, "needs jwks"},
 		{"algorithm of assertions, with a secret", func(c *oidc.Client) { c.AssertionAlg = "ES256" }, "needs private_key_jwt"},
+		{"signs with a secret", func(c *oidc.Client) {
+			c.AuthMethod, c.SecretHashes, c.SealedSecrets = oidc.AuthSecretJWT, nil, []string{"s"}
+		}, ""},
+		{"signs with a secret, without one", func(c *oidc.Client) { c.AuthMethod, c.SecretHashes = oidc.AuthSecretJWT, nil }, "secret"},
+		{"signs with a secret that can be sent", func(c *oidc.Client) { c.AuthMethod = oidc.AuthSecretJWT }, "never for both"},
+		{"sends a secret that signs", func(c *oidc.Client) { c.SecretHashes, c.SealedSecrets = nil, []string{"s"} }, "never for both"},
+		{"signs with a secret, in an algorithm of keys", func(c *oidc.Client) {
+			c.AuthMethod, c.SecretHashes, c.SealedSecrets, c.AssertionAlg = oidc.AuthSecretJWT, nil, []string{"s"}, "ES256"
+		}, "needs private_key_jwt"},
 		{"no secret", func(c *oidc.Client) { c.SecretHashes = nil }, "secret"},
 		{"public with a secret", func(c *oidc.Client) { c.AuthMethod = oidc.AuthNone }, "secret"},
 		{"hash cut", func(c *oidc.Client) { c.SecretHashes = [][]byte{hashOf("a")[:16]} }, "SHA-256"},

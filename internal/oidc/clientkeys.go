@@ -20,6 +20,9 @@ import (
 // request objects.
 var ClientAlgs = []string{"ES256", "EdDSA", "PS256", "RS256"}
 
+// assertionAlgs are those of assertions: a secret signs nothing else.
+var assertionAlgs = append(slices.Clone(ClientAlgs), SecretAlg)
+
 // LongestKeys is how long a client's JWK Set may be, in bytes.
 const LongestKeys = 64 << 10
 
@@ -158,12 +161,9 @@ func (k *ClientKeys) open(text, alg string) (payload []byte, typ string, err err
 	if alg == "" {
 		algs = []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.PS256, jose.RS256}
 	}
-	if len(text) > longestSigned || strings.ContainsAny(text, "\r\n ") {
-		return nil, "", errors.New("it is too long, or no compact JWS")
-	}
-	jws, err := jose.ParseSignedCompact(text, algs)
+	jws, err := parseCompact(text, algs...)
 	if err != nil {
-		return nil, "", errors.New("it is no compact JWS of an algorithm that the client may use")
+		return nil, "", err
 	}
 	header := jws.Signatures[0].Protected
 	for _, key := range k.keys {
@@ -171,8 +171,7 @@ func (k *ClientKeys) open(text, alg string) (payload []byte, typ string, err err
 			continue
 		}
 		if payload, err := jws.Verify(key.Key); err == nil {
-			typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
-			return payload, typ, nil
+			return payload, typOf(jws), nil
 		}
 	}
 	return nil, "", errSignature

@@ -77,12 +77,12 @@ func NewMetadata(issuer string) Metadata {
 		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
 
 		IDTokenSigningAlgValuesSupported:  []string{"RS256", "ES256", "EdDSA"},
-		TokenEndpointAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthPrivateKeyJWT, AuthNone},
-		IntrospectionAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthPrivateKeyJWT},
-		RevocationAuthMethodsSupported:    []string{AuthBasic, AuthPost, AuthPrivateKeyJWT, AuthNone},
-		TokenEndpointAuthSigningAlgs:      ClientAlgs,
-		IntrospectionAuthSigningAlgs:      ClientAlgs,
-		RevocationAuthSigningAlgs:         ClientAlgs,
+		TokenEndpointAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthSecretJWT, AuthPrivateKeyJWT, AuthNone},
+		IntrospectionAuthMethodsSupported: []string{AuthBasic, AuthPost, AuthSecretJWT, AuthPrivateKeyJWT},
+		RevocationAuthMethodsSupported:    []string{AuthBasic, AuthPost, AuthSecretJWT, AuthPrivateKeyJWT, AuthNone},
+		TokenEndpointAuthSigningAlgs:      assertionAlgs,
+		IntrospectionAuthSigningAlgs:      assertionAlgs,
+		RevocationAuthSigningAlgs:         assertionAlgs,
 		CodeChallengeMethodsSupported:     []string{"S256"},
 		DPoPSigningAlgValuesSupported:     DPoPAlgs,
 

@@ -118,6 +118,9 @@ func TestMetadataIsHonoured(t *testing.T) {
 		if c.SecretHashes, c.JWKS = [][]byte{hashOf("a")}, nil; !c.HasSecret() {
 			c.SecretHashes = nil
 		}
+		if c.SealedSecrets = nil; c.SignsWithSecret() {
+			c.SecretHashes, c.SealedSecrets = nil, []string{"s"}
+		}
 		if c.AuthMethod == oidc.AuthPrivateKeyJWT {
 			c.JWKS = keySet(t, public(newKey(t, "ES256", "k")))
 		}

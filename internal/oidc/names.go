@@ -16,6 +16,8 @@ const (
 	AuthNone  = "none"
 	// AuthPrivateKeyJWT is a client that signs who it is (OpenID Connect Core §9).
 	AuthPrivateKeyJWT = "private_key_jwt"
+	// AuthSecretJWT is a client that does so with a secret that the server has, too.
+	AuthSecretJWT = "client_secret_jwt"
 
 	ScopeOpenID        = "openid"
 	ScopeProfile       = "profile"

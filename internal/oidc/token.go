@@ -28,7 +28,7 @@ const redacted = "[redacted]"
 
 // ClientAuth is how a client says who it is (RFC 6749 §2.3).
 type ClientAuth struct {
-	Method    string // client_secret_basic, client_secret_post, private_key_jwt or none
+	Method    string // client_secret_basic, client_secret_post, private_key_jwt (any assertion) or none
 	ID        string
 	Secret    Secret
 	Assertion Secret // unread: see CheckAssertion

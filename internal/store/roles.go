@@ -18,6 +18,13 @@ type Clients interface {
 	// UpdateClient puts c in the place of old, as Client returned it: ErrStale if the
 	// client is another by now, ErrNotFound if there is none.
 	UpdateClient(ctx context.Context, old, c *oidc.Client, events ...Event) error
+	// CreateSealedClient and UpdateSealedClient keep a secret with a client that names it
+	// first in SealedSecrets, in the same transaction.
+	CreateSealedClient(ctx context.Context, c *oidc.Client, secret ClientSecret, events ...Event) error
+	UpdateSealedClient(ctx context.Context, old, c *oidc.Client, secret ClientSecret, events ...Event) error
+	// ClientSecrets returns the secrets that a client names in SealedSecrets. Others of it
+	// end with the next change of the client.
+	ClientSecrets(ctx context.Context, c *oidc.Client) ([]ClientSecret, error)
 	// RemoveClient ends the client's grants, interactions, consents and its own
 	// tokens with it, so that another client of the same id inherits nothing.
 	RemoveClient(ctx context.Context, id string, now time.Time, events ...Event) error

@@ -13,12 +13,9 @@ import (
 
 // useAssertion takes a client's assertion, once (RFC 7523 §3 item 7).
 func (s *Service) useAssertion(ctx context.Context, c *oidc.Client, auth oidc.ClientAuth) error {
-	if c.AuthMethod != oidc.AuthPrivateKeyJWT {
-		return oidc.Errorf(oidc.InvalidClient, "client authentication failed")
-	}
-	keys, err := s.ClientKeys.Of(ctx, c, oidc.UnprovenKeyID(string(auth.Assertion)))
+	keys, err := s.assertionKeys(ctx, c, auth)
 	if err != nil {
-		return unavailable(err, oidc.InvalidClient, "client_assertion")
+		return err
 	}
 	now := s.Now()
 	assertion, refusal := oidc.CheckAssertion(c, keys, auth, s.Issuer, now)
@@ -33,6 +30,25 @@ func (s *Service) useAssertion(ctx context.Context, c *oidc.Client, auth oidc.Cl
 		return fmt.Errorf("use assertion: %w", err)
 	}
 	return nil
+}
+
+// assertionKeys are what a client of this method signs with, and of no other.
+func (s *Service) assertionKeys(ctx context.Context, c *oidc.Client, auth oidc.ClientAuth) (oidc.AssertionKeys, error) {
+	switch c.AuthMethod {
+	case oidc.AuthPrivateKeyJWT:
+		keys, err := s.ClientKeys.Of(ctx, c, oidc.UnprovenKeyID(string(auth.Assertion)))
+		if err != nil {
+			return nil, unavailable(err, oidc.InvalidClient, "client_assertion")
+		}
+		return keys, nil
+	case oidc.AuthSecretJWT:
+		sealed, err := s.Store.ClientSecrets(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("client's secrets: %w", err)
+		}
+		return s.Sealer.OpenClientSecrets(c.ID, sealed)
+	}
+	return nil, oidc.Errorf(oidc.InvalidClient, "client authentication failed")
 }
 
 // OpenRequestObject returns the parameters of an authorization request that the client,

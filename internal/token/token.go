@@ -65,6 +65,8 @@ type Service struct {
 	Issuer string
 	// ClientKeys are those in which clients sign.
 	ClientKeys *clientkey.Cache
+	// Sealer opens the secrets in which clients sign.
+	Sealer *keys.Sealer
 	// Subjects knows what users are called at clients.
 	Subjects *keys.Subjects
 	// NonceKey keys the MACs of DPoP nonces.

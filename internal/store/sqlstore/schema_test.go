@@ -159,6 +159,7 @@ func TestRestoreKnowsEveryTable(t *testing.T) {
 		"resources":      "durable",
 		"throttle":       "counts never fall by more than what came after the backup",
 		"signing_keys":   "durable",
+		"client_secrets": "durable, as hashes of secrets are in clients",
 		"server_secrets": "durable: what is computed with them must stay the same",
 		"audit":          "what happened",
 		"policy_rules":   "durable",

@@ -13,13 +13,14 @@ import (
 // sealedColumn is a column of sealed values. Rows are named by id.
 type sealedColumn struct {
 	table, column string
-	owner         string // an expression: the user that the value belongs to
+	owner         string // an expression: the user or the client that the value belongs to
 	only          string // a condition: which rows have one
 }
 
 // sealedColumns are all that is sealed and kept, in the order of their names.
 var sealedColumns = []sealedColumn{
 	{"authenticators", "secret", "user_id", "kind = 'totp'"},
+	{"client_secrets", "sealed", "client_id", "1 = 1"},
 	{"server_secrets", "sealed", "''", "1 = 1"},
 	{"signing_keys", "sealed", "''", "1 = 1"},
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -85,6 +86,47 @@ func clientChangedByOne(w *world) {
 	w.is("of another with its id", w.UpdateClient(w.ctx, got, changed(0)), store.ErrStale)
 	w.must(w.UpdateClient(w.ctx, first, changed(0)))
 	w.count("events", len(w.events()), 1)
+}
+
+// clientSecretChangedByOne: of all who give the same client a new secret one does, and the
+// others' secrets are not kept. Who takes the id later inherits none.
+func clientSecretChangedByOne(w *world) {
+	sealed := func(id string) store.ClientSecret { return store.ClientSecret{ID: id, Sealed: []byte("sealed " + id)} }
+	named := func(ids ...string) *oidc.Client { return &oidc.Client{ID: "shop", SealedSecrets: ids} }
+	kept := func(c *oidc.Client) []string {
+		list, err := w.ClientSecrets(w.ctx, c)
+		w.must(err)
+		var ids []string
+		for _, v := range list {
+			if string(v.Sealed) != "sealed "+v.ID {
+				w.Errorf("secret %s is %q", v.ID, v.Sealed)
+			}
+			ids = append(ids, v.ID)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	first := named("first")
+	w.must(w.CreateSealedClient(w.ctx, first, sealed("first")))
+	w.is("again", w.CreateSealedClient(w.ctx, first, sealed("other")), store.ErrExists)
+	w.must(w.CreateSealedClient(w.ctx, &oidc.Client{ID: "bank", SealedSecrets: []string{"bank"}}, sealed("bank")))
+	fresh := func(i int) string { return fmt.Sprintf("fresh %d", i) }
+	errs := race(func(i int) error {
+		return w.UpdateSealedClient(w.ctx, first, named(fresh(i), "first"), sealed(fresh(i)))
+	})
+	w.count("winners", w.winners(errs, store.ErrStale), 1)
+	won := slices.Index(errs, nil)
+	if got := kept(named(fresh(won), "first")); !slices.Equal(got, []string{"first", fresh(won)}) {
+		w.Errorf("got the secrets %v, want the first and the winner's", got)
+	}
+	w.count("secrets of losers", len(kept(named(fresh((won+1)%len(errs)), "bank"))), 0)
+	w.must(w.UpdateClient(w.ctx, named(fresh(won), "first"), named(fresh(won))))
+	if got := kept(named(fresh(won), "first")); !slices.Equal(got, []string{fresh(won)}) {
+		w.Errorf("got the secrets %v after the old one's end, want the winner's", got)
+	}
+	w.must(w.RemoveClient(w.ctx, "shop", w.now))
+	w.count("secrets of one that was removed", len(kept(named(fresh(won), "first"))), 0)
+	w.count("secrets of another", len(kept(&oidc.Client{ID: "bank", SealedSecrets: []string{"bank"}})), 1)
 }
 
 // removeClientLeavesNoHeir: whoever gets the id later gets nothing else.

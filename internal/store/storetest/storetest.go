@@ -118,6 +118,7 @@ var Checks = []Check{
 	{"ClientIDUnique", clientIDUnique},
 	{"ClientUpdatedAndRemoved", clientUpdatedAndRemoved},
 	{"ClientChangedByOne", clientChangedByOne},
+	{"ClientSecretChangedByOne", clientSecretChangedByOne},
 	{"RemoveClientLeavesNoHeir", removeClientLeavesNoHeir},
 
 	{"ResourceKept", resourceKept},
