@@ -53,7 +53,8 @@ func startApache(t *testing.T, in *installation) *apache {
 	var made struct {
 		Secret string `json:"client_secret"`
 	}
-	in.decode(&made, "client", "add", "intranet", "--redirect-uri", a.origin+"/signin", "--post-logout-redirect-uri", a.origin+"/bye", "--output", "json")
+	in.decode(&made, "client", "add", "intranet", "--redirect-uri", a.origin+"/signin", "--post-logout-redirect-uri", a.origin+"/bye",
+		"--backchannel-logout-uri", a.origin+"/signin?logout=backchannel", "--output", "json")
 
 	dir := t.TempDir()
 	text, err := os.ReadFile("../docs/operate/apache.md")
@@ -111,11 +112,11 @@ func startApache(t *testing.T, in *installation) *apache {
 }
 
 // TestApache: mod_auth_openidc lets nobody through to an application with less than two
-// factors, and to a part of it nobody without a passkey; and it signs out.
+// factors, and to a part of it nobody without a passkey; it signs out, and is signed out.
 func TestApache(t *testing.T) {
 	t.Parallel()
 	needBrowser(t)
-	in := install(t)
+	in := install(t, "SALLYPORT_OUTBOUND_ALLOW=127.0.0.0/8,::1")
 	a := startApache(t, in)
 	b := newBrowser(t, "en")
 	id := b.plugInBeside(passkey)
@@ -164,4 +165,16 @@ func TestApache(t *testing.T) {
 	}
 	b.open(a.origin + "/orders")
 	b.mustStep("login")
+	b.touches(id, false)
+	b.open(a.origin + "/vault")
+	b.password("sora", "quiet lantern otter")
+	b.mustStep("second_factor")
+	b.touches(id, true)
+	b.leaveFor(a.origin + "/vault")
+	b.waitFor("the vault", func() bool { return b.textOf("#acr") != "" })
+	b.signOut(in.issuer) // whoever does not tell Apache leaves its session alive
+	b.waitFor("Apache's session to end", func() bool {
+		b.open(a.origin + "/orders")
+		return b.step() == "login"
+	})
 }
