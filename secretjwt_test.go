@@ -1,7 +1,11 @@
 package sallyport_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
+	"hash"
 	"maps"
 	"net/http"
 	"net/url"
@@ -83,6 +87,14 @@ func TestClientSecretJWT(t *testing.T) {
 	}
 }
 
+// macAs is an assertion with the MAC of another algorithm, by the same secret.
+func macAs(alg string, hash func() hash.Hash, secret, assertion string) string {
+	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"`+alg+`"}`)) + "." + strings.Split(assertion, ".")[1]
+	mac := hmac.New(hash, []byte(secret))
+	mac.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
 // Nothing else lets such a client in, and its way lets nobody else in.
 func TestClientSecretJWTRefusals(t *testing.T) {
 	t.Parallel()
@@ -96,8 +108,8 @@ func TestClientSecretJWTRefusals(t *testing.T) {
 	good := func(change ...any) string { return r.secretAssertion("worker2", jose.HS256, []byte(secret), change...) }
 	for what, assertion := range map[string]string{
 		"another client's secret":            r.secretAssertion("worker2", jose.HS256, []byte(other)),
-		"HS512":                              r.secretAssertion("worker2", jose.HS512, []byte(strings.Repeat(secret, 2))),
-		"HS384":                              r.secretAssertion("worker2", jose.HS384, []byte(strings.Repeat(secret, 2))),
+		"HS512":                              macAs("HS512", sha512.New, secret, good()),
+		"HS384":                              macAs("HS384", sha512.New384, secret, good()),
 		"a key of another client":            signing.assertion("iss", "worker2", "sub", "worker2"),
 		"none":                               "eyJhbGciOiJub25lIn0." + strings.Split(good(), ".")[1] + ".",
 		"a public key as secret":             r.secretAssertion("worker", jose.HS256, public),
@@ -123,6 +135,23 @@ func TestClientSecretJWTRefusals(t *testing.T) {
 		if refused.Error != oidc.InvalidClient {
 			t.Errorf("%s: got %+v, want invalid_client", what, refused)
 		}
+	}
+}
+
+// A secret signs no requests.
+func TestClientSecretSignsNoRequests(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	secret := r.signsWithSecret("web2", "web")
+	claims := []any{"jti", nil, "sub", nil}
+	for name, value := range wanted("web2") {
+		claims = append(claims, name, value[0])
+	}
+	object := url.Values{"client_id": {"web2"}, "request": {r.secretAssertion("web2", jose.HS256, []byte(secret), claims...)}}
+	r.browser().get("/authorize?" + object.Encode()).mustRefuse(oidc.RequestNotSupported)
+	status, answer := r.postAssertion("/par", r.secretAssertion("web2", jose.HS256, []byte(secret)), url.Values{"request": object["request"]})
+	if status != http.StatusBadRequest || answer["error"] != oidc.RequestNotSupported {
+		t.Errorf("pushed: got %d %v, want request_not_supported", status, answer)
 	}
 }
 
@@ -165,7 +194,12 @@ func TestClientSecretJWTRotation(t *testing.T) {
 	if !good(first) || !good(second) {
 		t.Error("after a rotation that keeps the old secret one of the two is refused")
 	}
+	both, err := r.Store().Client(ctx, "worker2")
+	r.must(err)
 	r.must(r.Admin().EndOldSecrets(ctx, "worker2"))
+	if left, err := r.Store().ClientSecrets(ctx, both); err != nil || len(left) != 1 {
+		t.Errorf("of two secrets, one of which ended, %d are kept, %v", len(left), err)
+	}
 	if good(first) || !good(second) {
 		t.Error("after the old secret's end it is good, or the new one is not")
 	}

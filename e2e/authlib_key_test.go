@@ -75,6 +75,37 @@ func TestAuthlibSigns(t *testing.T) {
 	}
 }
 
+// authlibSigns gets a token with a secret that is not sent.
+const authlibSigns = `
+import sys
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import ClientSecretJWT
+
+issuer, secret = sys.argv[1:]
+session = OAuth2Session("nightly", secret, token_endpoint_auth_method="client_secret_jwt")
+session.register_client_auth_method(ClientSecretJWT(issuer))
+print(session.fetch_token(issuer + "/token", grant_type="client_credentials")["token_type"])
+`
+
+// TestAuthlibSignsWithSecret: client_secret_jwt, from each Authlib.
+func TestAuthlibSignsWithSecret(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	const orders = "https://orders.example.com/"
+	in.sallyport("api", "add", orders, "--scope", "read", "--config", in.config())
+	var made struct {
+		Secret string `json:"client_secret"`
+	}
+	in.decode(&made, "client", "add", "nightly", "--preset", "machine", "--auth-method", "client_secret_jwt", "--api", orders, "--output", "json")
+	for version, python := range authlibs(t) {
+		cmd := exec.Command(python, "-c", authlibSigns, in.issuer, made.Secret)
+		cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "Bearer") {
+			t.Errorf("Authlib %s: %v\n%s", version, err, out)
+		}
+	}
+}
+
 // writeKeys makes private.pem, and returns the file of the public key.
 func writeKeys(t *testing.T, dir string) (jwks string) {
 	t.Helper()
