@@ -32,9 +32,16 @@ func (s *Sessions) require(h http.Handler, q Requirement) http.Handler {
 			s.refuse(w, r, q, session, err)
 			return
 		}
-		ctx := context.WithValue(r.Context(), contextKey{}, inContext{session, s})
-		h.ServeHTTP(w, r.WithContext(ctx))
+		h.ServeHTTP(w, s.with(r, session, q))
 	})
+}
+
+// with is a request that has its session, which meets q.
+func (s *Sessions) with(r *http.Request, session *Session, q Requirement) *http.Request {
+	if before, _ := r.Context().Value(contextKey{}).(inContext); before.owner == s {
+		q, _ = q.and(before.require) // possible, for the session meets both
+	}
+	return r.WithContext(context.WithValue(r.Context(), contextKey{}, inContext{session, s, q}))
 }
 
 // WithSession lets every request through to h, which finds the session with FromContext,
@@ -51,7 +58,7 @@ func (s *Sessions) WithSession(h http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		default:
-			r = r.WithContext(context.WithValue(r.Context(), contextKey{}, inContext{session, s}))
+			r = s.with(r, session, Requirement{})
 		}
 		h.ServeHTTP(w, r)
 	})

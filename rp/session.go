@@ -218,6 +218,7 @@ type contextKey struct{}
 type inContext struct {
 	session *Session
 	owner   *Sessions
+	require Requirement // what the handlers around took, which the session meets
 }
 
 // FromContext is the session that RequireSession, RequireFresh, StepUp or WithSession

@@ -76,8 +76,9 @@ func (q Requirement) checkLength() error {
 //
 // It also reports false, so that no one goes in circles, if the session has proved
 // what the API takes: then the API does not believe the server, or the token is not
-// that of the session; and if the API does not say what it takes, or says it in
-// more than 256 bytes, or no login can meet that and Config.Require.
+// that of the session; and if the API does not say what it takes, or no login can
+// meet that, what the page takes by StepUp, and Config.Require, or the first two are
+// more than 256 bytes.
 //
 // r must have come through RequireSession, RequireFresh or StepUp.
 func (s *Sessions) StepUpFor(w http.ResponseWriter, r *http.Request, err error) bool {
@@ -87,14 +88,18 @@ func (s *Sessions) StepUpFor(w http.ResponseWriter, r *http.Request, err error) 
 		return false
 	}
 	client := s.of(found.session.Issuer)
-	if _, possible := asked.Require.and(client.config.Require); !possible || asked.Require.checkLength() != nil {
+	both, possible := asked.Require.and(found.require)
+	if possible {
+		_, possible = both.and(client.config.Require)
+	}
+	if !possible || both.checkLength() != nil {
 		return false
 	}
 	unmet := asked.Require.checkMet(&found.session.Identity, s.now(), client.config.Leeway)
 	if unmet == nil {
 		return false
 	}
-	s.refuse(w, r, asked.Require, found.session, unmet)
+	s.refuse(w, r, both, found.session, unmet)
 	return true
 }
 

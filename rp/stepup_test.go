@@ -161,12 +161,12 @@ func TestRequireFresh(t *testing.T) {
 	if s.logins() != 1 {
 		t.Errorf("got %d logins, want none for a session that is fresh", s.logins())
 	}
-	s.Advance(5*time.Minute + 29*time.Second) // and half a minute of leeway
+	s.Advance(5*time.Minute + 20*time.Second) // and half a minute of leeway
 	s.show("/fresh")
 	if s.logins() != 1 {
 		t.Errorf("got %d logins within the leeway", s.logins())
 	}
-	s.Advance(2 * time.Second)
+	s.Advance(11 * time.Second)
 	if got := s.show("/fresh"); got != "/fresh "+rptest.Subject || s.logins() != 2 || s.asked().Get("max_age") != "300" {
 		t.Errorf("got %q, %d logins, max_age %q", got, s.logins(), s.asked().Get("max_age"))
 	}

@@ -2,6 +2,7 @@ package rp_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -353,6 +354,52 @@ func TestSessionsShareNoTokens(t *testing.T) {
 		}
 		if got == nil || !strings.Contains(got.Error(), want) {
 			t.Errorf("got %v, want %q", got, want)
+		}
+	}
+}
+
+// obliging makes a provider say of each login just the first level that it asked for.
+type obliging struct{ s *site }
+
+func (o obliging) RoundTrip(r *http.Request) (*http.Response, error) {
+	var claims struct {
+		IDToken struct {
+			ACR struct{ Values []string }
+		} `json:"id_token"`
+	}
+	if text := r.URL.Query().Get("claims"); json.Unmarshal([]byte(text), &claims) == nil && len(claims.IDToken.ACR.Values) > 0 {
+		o.s.level(claims.IDToken.ACR.Values[0])
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// TestStepUpForKeepsWhatThePageTakes: an API does not make a session less than the
+// page takes, which would ask again then, in circles.
+func TestStepUpForKeepsWhatThePageTakes(t *testing.T) {
+	t.Parallel()
+	for challenge, want := range map[string]struct {
+		answer string
+		logins int
+	}{
+		`acr_values="urn:sallyport:acr:2fa"`:      {"the API takes another sign-in", 1}, // no login is both
+		`acr_values="urn:sallyport:acr:2fa phrh"`: {"orders", 2},
+	} {
+		s, api := newOrders(t, challenge, nil)
+		api.stubborn = want.logins == 1
+		s.Browser.Others = obliging{s}
+		s.mux.Handle("/vault", s.sessions.StepUp(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			in := r.Clone(r.Context())
+			in.URL.Path = "/orders"
+			s.mux.ServeHTTP(w, in)
+		}), phishingResistant))
+		res, err := s.Browser.Client.Get(origin + "/vault")
+		if err != nil {
+			t.Errorf("%s: %v after %d logins", challenge, err, s.logins())
+			continue
+		}
+		got, _ := io.ReadAll(res.Body)
+		if !strings.Contains(string(got), want.answer) || s.logins() != want.logins {
+			t.Errorf("%s: got %q after %d logins, want %q after %d (%v)", challenge, got, s.logins(), want.answer, want.logins, s.err)
 		}
 	}
 }
