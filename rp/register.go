@@ -2,6 +2,7 @@ package rp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,7 +81,7 @@ func Register(ctx context.Context, config Config, metadata map[string]any, token
 	if a.Status != http.StatusCreated && a.Status != http.StatusOK { // some say 200
 		return nil, answerError(doing, a)
 	}
-	return config.parseRegistration(a.Body)
+	return config.parseRegistration(a.Body, "")
 }
 
 // Read asks what the server has registered now (RFC 7592 §2.1). A server may give new
@@ -124,7 +125,7 @@ func (r *Registration) manage(ctx context.Context, doing, method string, metadat
 	if a.Status != http.StatusOK {
 		return nil, answerError(doing, a)
 	}
-	next, err := r.Config.parseRegistration(a.Body)
+	next, err := r.Config.parseRegistration(a.Body, r.Config.ClientSecret)
 	switch {
 	case err != nil:
 		return nil, err
@@ -216,15 +217,17 @@ func (c Config) clientMetadata(more map[string]any) (map[string]any, error) {
 	return m, nil
 }
 
-// parseRegistration reads what the server registered (RFC 7591 §3.2.1, RFC 7592 §3).
-func (c Config) parseRegistration(data []byte) (*Registration, error) {
+// parseRegistration reads what the server registered (RFC 7591 §3.2.1, RFC 7592 §3). A
+// server that keeps but a hash of the secret may leave it out later: then it is still
+// the one of before.
+func (c Config) parseRegistration(data []byte, secret string) (*Registration, error) {
 	object, err := issuer.ParseObject(data)
 	if err != nil {
 		return nil, refuse("registration", "%v", err)
 	}
 	reg := &Registration{Config: c, Metadata: Claims(object)}
 	r := issuer.Reader{Object: object}
-	reg.Config.ClientID, reg.Config.ClientSecret = r.Text("client_id"), r.Text("client_secret")
+	reg.Config.ClientID, reg.Config.ClientSecret = r.Text("client_id"), cmp.Or(r.Text("client_secret"), secret)
 	reg.URI, reg.AccessToken = r.Text("registration_client_uri"), r.Text("registration_access_token")
 	method, redirects := r.Text("token_endpoint_auth_method"), r.Texts("redirect_uris")
 	var expires int64

@@ -171,6 +171,12 @@ func TestRegisterRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.SetClaims(map[string]any{"client_secret": nil}) // by who keeps its hash alone
+	if again, err := reg.Read(t.Context()); err != nil || again.Config.ClientSecret != reg.Config.ClientSecret {
+		t.Errorf("reading without the secret: got %v, %v", again, err)
+	} else {
+		reg = again
+	}
 	p.SetClaims(map[string]any{"client_id": "another"})
 	if _, err := reg.Read(t.Context()); about(err) != "client_id" {
 		t.Errorf("reading another client: got %v", err)

@@ -15,7 +15,6 @@ import (
 	"io"
 	"log"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -115,8 +114,13 @@ func (s *shop) askRefund(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	if strings.Trim(id, "0123456789") != "" { // dots lead elsewhere at the API
+		http.NotFound(w, r)
+		return
+	}
 	var order orders.Order
-	if err := s.call(r, http.MethodPost, "orders/"+url.PathEscape(r.PathValue("id"))+"/refund", &order); err != nil {
+	if err := s.call(r, http.MethodPost, "orders/"+id+"/refund", &order); err != nil {
 		s.problem(w, r, err)
 		return
 	}

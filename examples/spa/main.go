@@ -138,14 +138,20 @@ func (a *app) session(w http.ResponseWriter, r *http.Request) {
 // proxy asks the API for the page's script: with the user's token, and with nothing
 // that the browser sent but the body.
 func (a *app) proxy(w http.ResponseWriter, r *http.Request) {
+	if strings.Trim(r.PathValue("id"), "0123456789") != "" { // dots lead elsewhere
+		http.NotFound(w, r)
+		return
+	}
 	proxy := httputil.ReverseProxy{
 		Transport: a.sessions.HTTPClient(r.Context()).Transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = a.api.JoinPath(p.In.URL.EscapedPath()), ""
 			p.Out.Header = http.Header{"Accept": {"application/json"}, "Content-Type": p.In.Header["Content-Type"]}
 		},
-		ModifyResponse: func(res *http.Response) error {
+		ModifyResponse: func(res *http.Response) error { // it is data, whatever the API says
 			res.Header.Del("Set-Cookie")
+			res.Header.Set("X-Content-Type-Options", "nosniff")
+			res.Header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {

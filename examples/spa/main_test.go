@@ -74,6 +74,11 @@ func TestBackend(t *testing.T) {
 	p.MustSee(200, "김미나", rp.ACR2FA)
 	p.Do("GET", app+"/my/orders", "same-origin", nil)
 	p.MustSee(200, "Lantern")
+	if got := p.Header.Get("Content-Security-Policy"); got != "default-src 'none'; sandbox" || p.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("what the API says may be a page: %v", p.Header)
+	}
+	p.Do("POST", app+"/my/orders/%2e%2e/refund", "same-origin", url.Values{}) // elsewhere at the API
+	p.MustSee(404)
 	p.Do("POST", app+"/my/orders/1001/refund", "same-origin", url.Values{})
 	p.MustSee(200, "Lantern")
 	if token, _ := api.token.Load().(string); len(token) < 100 || strings.Contains(fmt.Sprint(p.Body, p.Header), token[len("Bearer "):]) {

@@ -83,6 +83,8 @@ func Shop(t *testing.T, newShop func(context.Context, rp.Config) (http.Handler, 
 	p.Do(http.MethodPost, shop+"/orders/1001/refund", "cross-site", url.Values{})
 	p.MustSee(403)
 	p.Do(http.MethodPost, shop+"/orders/..%2Fme%3F/refund", "same-origin", url.Values{})
+	p.MustSee(404)
+	p.Do(http.MethodPost, shop+"/orders/1003/refund", "same-origin", url.Values{}) // of which the API knows nothing
 	p.MustSee(403, "Something went wrong")
 	p.Language = "ko-KR"
 	p.Open(shop + "/orders")
