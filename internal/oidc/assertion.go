@@ -58,9 +58,10 @@ func unprovenSubject(text string) string {
 }
 
 // CheckAssertion checks a client's assertion (RFC 7523 §3, OpenID Connect Core §9):
-// signed by one of its keys or, with client_secret_jwt, by one of its secrets, by itself, for this server and no other. An audience is the
-// issuer, as one string: who takes its endpoints or lists, too, takes what another
-// server was told to ask the client for.
+// signed by one of its keys or, with client_secret_jwt, by one of its secrets, by
+// itself, for this server and no other. An audience is the issuer, as one string: who
+// takes its endpoints or lists, too, takes what another server was told to ask the
+// client for.
 func CheckAssertion(c *Client, keys AssertionKeys, auth ClientAuth, issuer string, now time.Time) (*Assertion, *Error) {
 	if c.AuthMethod != keys.method() || auth.Method != AuthPrivateKeyJWT {
 		return nil, Errorf(InvalidClient, "client authentication failed")

@@ -17,8 +17,8 @@ type AssertionKeys interface {
 	open(text, alg string) (payload []byte, typ string, err error)
 }
 
-// SecretKeys are the secrets in which a client signs (RFC 7523 §2.2, OpenID Connect Core §9, §10.1). They
-// do not print themselves.
+// SecretKeys are the secrets in which a client signs (RFC 7523 §2.2, OpenID Connect
+// Core §9, §10.1). They do not print themselves.
 type SecretKeys []Secret
 
 func (SecretKeys) method() string  { return AuthSecretJWT }
