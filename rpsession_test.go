@@ -2,10 +2,12 @@ package sallyport_test
 
 import (
 	"errors"
+	"html"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -164,5 +166,30 @@ func TestRPStepUpThatThisServerRefuses(t *testing.T) {
 	}
 	if page := s.visit("GET", "/"); page.StatusCode != 200 {
 		t.Errorf("got %s, want the session as it was", page.Status)
+	}
+}
+
+// TestRPFormPost: rp asks the server for its answer as a form, and takes it.
+func TestRPFormPost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	client, err := rp.New(t.Context(), rp.Config{
+		Issuer: r.issuer, ClientID: "web", ClientSecret: r.secret["web"], RedirectURL: callback, CookieKey: []byte(strings.Repeat("k", 32)),
+		Now: r.clock.Now, Require: rp.MFA, FormPost: true,
+	})
+	r.must(err)
+	began := httptest.NewRecorder()
+	client.Login(began, httptest.NewRequest("GET", shopOrigin+"/login", nil))
+	b := r.browser()
+	v := b.signIn(r.mina, b.get(strings.TrimPrefix(began.Header().Get("Location"), r.issuer)))
+	form := url.Values{}
+	for _, field := range regexp.MustCompile(`name="(code|state|iss)" value="([^"]*)"`).FindAllStringSubmatch(v.body, -1) {
+		form.Set(field[1], html.UnescapeString(field[2]))
+	}
+	req := httptest.NewRequest("POST", callback, strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.AddCookie(began.Result().Cookies()[0])
+	if id, err := client.Callback(httptest.NewRecorder(), req); err != nil || id.Subject != r.mina.id || id.ACR != rp.ACR2FA {
+		t.Errorf("got %v, %v of the form %v", id, err, form)
 	}
 }

@@ -18,9 +18,11 @@ import (
 // nothing is believed then, not even an error; *ResponseError if the server
 // refused; *CheckError if something does not hold; *UnmetError if the login
 // proved less than was required; ErrOtherUser if another user signed in than who
-// was to step up; *UnavailableError if the server does not answer. Reason has a sentence for each. The identity is nil then.
+// was to step up; *UnavailableError if the server does not answer. Reason has a
+// sentence for each. The identity is nil then.
 //
-// The answer must come as a GET request (response_mode query).
+// The answer must come as a GET request (response_mode query) or, with Config.FormPost,
+// as a POST.
 func (c *Client) Callback(w http.ResponseWriter, r *http.Request) (*Identity, error) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -36,7 +38,7 @@ func (c *Client) finishLogin(w http.ResponseWriter, r *http.Request) (*Identity,
 	if c.config.RedirectURL == "" {
 		return nil, &UnavailableError{Doing: "signing in", Err: errors.New("Config.RedirectURL is empty")}
 	}
-	params := r.URL.Query()
+	params := c.answer(w, r)
 	if len(params["state"]) != 1 || params.Get("state") == "" {
 		return nil, &StateError{StateMissing}
 	}
@@ -53,6 +55,22 @@ func (c *Client) finishLogin(w http.ResponseWriter, r *http.Request) (*Identity,
 		return nil, err
 	}
 	return c.identify(r.Context(), m, login, code)
+}
+
+// longestForm is how many bytes an answer by POST may have.
+const longestForm = 64 << 10
+
+// answer has the parameters of the server's answer, from where Config asked for it and
+// from nowhere else; none if they cannot be read.
+func (c *Client) answer(w http.ResponseWriter, r *http.Request) url.Values {
+	if !c.config.FormPost {
+		return r.URL.Query()
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, longestForm)
+	if r.Method != http.MethodPost || r.ParseForm() != nil {
+		return nil
+	}
+	return r.PostForm
 }
 
 // checkResponse returns the code of an authorization response that comes from

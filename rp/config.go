@@ -86,6 +86,13 @@ type Config struct {
 	// Require is what every login must prove. The zero value requires nothing; MFA
 	// requires a second factor.
 	Require Requirement
+	// FormPost has the server's answer come as a form that the browser posts to
+	// RedirectURL (response_mode form_post; OAuth 2.0 Form Post Response Mode §2), so that
+	// no code stands in an address. Its route takes POST then, from another site:
+	// http.CrossOriginProtection needs AddInsecureBypassPattern for it. Over plain http
+	// browsers send the login's cookie along only if the server is of the same site,
+	// as on one machine.
+	FormPost bool
 	// UserInfo makes Callback ask the userinfo endpoint too, and fill what the ID
 	// token left out: many servers put name and e-mail there only. A login fails
 	// if the answer does. With a Resource there is no such endpoint for the token:

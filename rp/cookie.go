@@ -72,9 +72,13 @@ func (c *Client) open(purpose, name, value string) (text string, err error) {
 }
 
 func (c *Client) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
+	c.setCookieFor(http.SameSiteLaxMode, w, name, value, maxAge)
+}
+
+func (c *Client) setCookieFor(sites http.SameSite, w http.ResponseWriter, name, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: maxAge,
-		Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: c.secure, HttpOnly: true, SameSite: sites,
 	})
 }
 

@@ -162,6 +162,9 @@ func (c *Client) authorizationURL(m metadata, p pending, l loginRequest) (string
 	q.Set("nonce", p.nonce)
 	q.Set("code_challenge", base64.RawURLEncoding.EncodeToString(challenge[:]))
 	q.Set("code_challenge_method", "S256")
+	if c.config.FormPost {
+		q.Set("response_mode", "form_post")
+	}
 	if c.prover != nil {
 		q.Set("dpop_jkt", c.prover.thumbprint) // RFC 9449 §10
 	}

@@ -111,7 +111,11 @@ func (c *Client) storePending(w http.ResponseWriter, r *http.Request, p pending)
 	for _, old := range c.surplus(r) {
 		c.deleteCookie(w, old)
 	}
-	c.setCookie(w, name, value, int(pendingCookieLifetime/time.Second))
+	sites := http.SameSiteLaxMode
+	if c.config.FormPost && c.secure { // the answer is a POST from the server's site
+		sites = http.SameSiteNoneMode
+	}
+	c.setCookieFor(sites, w, name, value, int(pendingCookieLifetime/time.Second))
 	return nil
 }
 

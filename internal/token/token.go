@@ -106,7 +106,8 @@ var grants = map[string]grantFunc{
 }
 
 // Serve answers a token request: client first, then what it may do, then the
-// key that it has, if it says so, then the grant. Errors are *oidc.Error for the client, anything else for the log.
+// key that it has, if it says so, then the grant. Errors are *oidc.Error for the
+// client, anything else for the log.
 func (s *Service) Serve(ctx context.Context, req *oidc.TokenRequest, o flow.Origin) (*Response, error) {
 	c, err := s.authenticate(ctx, req.Auth, o)
 	if err != nil {
