@@ -24,7 +24,7 @@ var operations = []operation{
 	{name: "client credentials", requests: 1, target: 10_000, inFull: true, begin: clientCredentials(api)},
 	{name: "client credentials, a JWT", requests: 1, begin: clientCredentials(signingAPI)},
 	{name: "client credentials, private_key_jwt and DPoP", requests: 1, begin: proven},
-	{name: "pushed authorization request", requests: 1, begin: pushed},
+	{name: "pushed authorization request", requests: 1, counted: 1, begin: pushed},
 	{name: "introspection", requests: 1, target: 20_000, begin: introspection(api)},
 	{name: "introspection of a JWT", requests: 1, begin: introspection(signingAPI)},
 	{name: "userinfo", requests: 1, target: 20_000, inFull: true, begin: userinfo},
