@@ -91,7 +91,8 @@ type Config struct {
 	// no code stands in an address. Its route takes POST then, from another site:
 	// http.CrossOriginProtection needs AddInsecureBypassPattern for it. Over plain http
 	// browsers send the login's cookie along only if the server is of the same site,
-	// as on one machine.
+	// as on one machine. They keep the session's to themselves: one that Begin
+	// replaces is forgotten by the browser, and lasts in a SessionStore until its end.
 	FormPost bool
 	// UserInfo makes Callback ask the userinfo endpoint too, and fill what the ID
 	// token left out: many servers put name and e-mail there only. A login fails

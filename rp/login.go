@@ -70,7 +70,8 @@ func (l *loginRequest) set(name, value string) {
 // 15 minutes; a sixth ends the oldest.
 //
 // It answers the request in any case, by Config.ErrorPage if the server cannot be
-// reached or refuses a pushed request (*UnavailableError) or if nobody navigated here (ErrNotNavigation).
+// reached or refuses a pushed request (*UnavailableError) or if nobody navigated here
+// (ErrNotNavigation).
 func (c *Client) Login(w http.ResponseWriter, r *http.Request, options ...LoginOption) {
 	w.Header().Set("Cache-Control", "no-store")
 	location, err := c.startLogin(w, r, options)

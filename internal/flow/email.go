@@ -8,8 +8,8 @@ import (
 	"github.com/sallyport-id/sallyport/internal/store"
 )
 
-// Codes by e-mail as a second factor. They do not count as one in
-// NIST SP 800-63B-4 §3.1.3.1, so they are off unless the operator turns them on, and come after all
+// Codes by e-mail as a second factor. They do not count as one in NIST SP 800-63B-4
+// §3.1.3.1, so they are off unless the operator turns them on, and come after all
 // others. The authenticator is the address that was confirmed: with another address it
 // exists, and is of no use.
 

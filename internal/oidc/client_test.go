@@ -103,6 +103,9 @@ func TestFAPI2ClientIsPinned(t *testing.T) {
 		"a secret": func(c *oidc.Client) {
 			c.AuthMethod, c.SecretHashes, c.JWKS = oidc.AuthBasic, [][]byte{make([]byte, 32)}, nil
 		},
+		"a secret to sign with": func(c *oidc.Client) {
+			c.AuthMethod, c.SealedSecrets, c.JWKS, c.AssertionAlg = oidc.AuthSecretJWT, []string{"x"}, nil, ""
+		},
 		"another audience":           func(c *oidc.Client) { c.InsecureTokenEndpointAudience = true },
 		"any algorithm":              func(c *oidc.Client) { c.AssertionAlg = "" },
 		"an ID token in RS256":       func(c *oidc.Client) { c.IDTokenAlg = "" },

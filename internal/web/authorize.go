@@ -94,8 +94,8 @@ func (s *server) provenRequest(r *http.Request) (req *oidc.AuthorizationRequest,
 	return req, c, refusal, nil
 }
 
-// signedRequest reads a request out of its request object (RFC 9101 §5). What is wrong with that is
-// shown here: the redirect URI is in it.
+// signedRequest reads a request out of its request object (RFC 9101 §5). What is wrong
+// with that is shown here: the redirect URI is in it.
 func (s *server) signedRequest(r *http.Request, query url.Values) (req *oidc.AuthorizationRequest, unproven, refusal *oidc.Error, err error) {
 	c, err := s.client(r, query.Get("client_id"))
 	if err != nil {

@@ -181,8 +181,8 @@ func (s *server) answerInteraction(w http.ResponseWriter, r *http.Request) error
 }
 
 // current: the form was made for the step that is next, this state of the
-// interaction and this user, and asks what would be asked now. Setting up an account has no client to go back to, and
-// nobody who is signed in.
+// interaction and this user, and asks what would be asked now. Setting up an account
+// has no client to go back to, and nobody who is signed in.
 func current(a action, v *flow.Visit, form url.Values) bool {
 	if form.Get("subject") != v.Subject() || a.step == flow.Consent && form.Get("asked") != v.Asked() {
 		return false
